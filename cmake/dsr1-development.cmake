@@ -1,0 +1,23 @@
+# Settings of our own programs (tests, examples, benchmarks); consumers never see them.
+
+if(PROJECT_IS_TOP_LEVEL)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+  endif()
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endif()
+
+option(DSR1_WERROR "Treat warnings in our own programs as errors" OFF)
+set(DSR1_SANITIZE "" CACHE STRING "Sanitizers for our own programs: address,undefined or thread")
+
+# What every program of ours is compiled with: plain -O2, as a consumer would.
+add_library(dsr1_development INTERFACE)
+target_link_libraries(dsr1_development INTERFACE dsr1::core)
+target_compile_options(dsr1_development INTERFACE
+  $<$<CONFIG:Release>:-O2> -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas
+  $<$<BOOL:${DSR1_WERROR}>:-Werror>)
+if(DSR1_SANITIZE)
+  target_compile_options(dsr1_development INTERFACE -fsanitize=${DSR1_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all -O1)
+  target_link_options(dsr1_development INTERFACE -fsanitize=${DSR1_SANITIZE})
+endif()

@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Where a program runs: device, communicator, workspace and random key, always the first argument.
+#pragma once
+
+#include <dsr1/backend/options.hpp>
+#include <dsr1/comm/loopback.hpp>
+#include <dsr1/tensor/workspace.hpp>
+
+namespace dsr1 {
+
+/// Loss terms that layers add on their own (load balancing). A layer adds its value in `forward`
+/// to `sum` and multiplies the gradient by `scale` in `backward`; the trainer resets the sum.
+struct auxiliary_loss {
+  double sum = 0;
+  double scale = 1;
+};
+
+/// Owns what a run needs besides the model. Not for use by two threads at a time.
+template <class Backend, communicator Comm = loopback>
+class context {
+ public:
+  using backend = Backend;
+  using comm_type = Comm;
+
+  explicit context(const context_options& options = {}, Comm comm = {})
+      : options_(options),
+        comm_(std::move(comm)),
+        device_(options),
+        workspace_(device_.memory()) {}
+
+  typename Backend::device& device() { return device_; }
+  Comm& comm() { return comm_; }
+  dsr1::memory& memory() { return device_.memory(); }
+  dsr1::workspace& workspace() { return workspace_; }
+  auxiliary_loss& auxiliary() { return auxiliary_; }
+  const context_options& options() const { return options_; }
+
+  /// In inference nothing is kept for `backward`, so layers may give their scratch back early.
+  /// This changes where results lie, never their values.
+  bool inference() const { return inference_; }
+  void inference(bool on) { inference_ = on; }
+
+  /// An uninitialised tensor from the workspace.
+  template <class T, class... Extents>
+  view<T, sizeof...(Extents)> take(Extents... extents) {
+    return workspace_.template take<T>(extents...);
+  }
+
+ private:
+  context_options options_;
+  Comm comm_;
+  typename Backend::device device_;
+  dsr1::workspace workspace_;
+  auxiliary_loss auxiliary_;
+  bool inference_ = false;
+};
+
+}  // namespace dsr1

@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Contract: root-mean-square normalisation.
+#pragma once
+
+#include <dsr1/tensor/parameter.hpp>
+#include <dsr1/tensor/view.hpp>
+
+namespace dsr1 {
+
+/// Where a model that works in bfloat16 rounds inside RMSNorm. The published families differ:
+/// gpt-oss rounds after the weight, Mixtral, Qwen and DeepSeek before it and after it.
+enum class norm_rounding {
+  none,          ///< y = w (x r)
+  after_weight,  ///< y = bf16(w (x r))
+  before_weight  ///< y = bf16(w bf16(x r))
+};
+
+/// rms_norm(ctx, x, weight, eps, rounding, y, r)
+///     r[t] = 1 / sqrt(mean(x[t]^2) + eps), y[t] = weight x[t] r[t]
+/// rms_norm_backward(ctx, dy, x, weight, r, dx, dweight, add)
+///     dx[t] = r (w dy - x r^2 mean(w dy x)), dweight (+)= sum_t dy x r; rounding is passed through
+/// The weight may be empty (all ones); then dweight is ignored.
+template <class Ctx, class T>
+concept norm_ops = requires(Ctx& ctx, view<const T, 2> x, view<const T, 1> weight, view<T, 2> y,
+                            view<T, 1> r, view<const T, 1> saved) {
+  Ctx::backend::rms_norm(ctx, x, weight, 1e-5, norm_rounding::none, y, r);
+  Ctx::backend::rms_norm_backward(ctx, x, x, weight, saved, y, r, accumulate::yes);
+};
+
+}  // namespace dsr1

@@ -1,0 +1,20 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend: the join of its operation groups. Every operation here is also the oracle that
+// other backends are held to.
+#pragma once
+
+#include <dsr1/backend/context.hpp>
+#include <dsr1/cpu/glu_ops.hpp>
+#include <dsr1/cpu/linear_ops.hpp>
+#include <dsr1/cpu/norm_ops.hpp>
+#include <dsr1/cpu/row_ops.hpp>
+#include <dsr1/cpu/tensor_ops.hpp>
+
+namespace dsr1 {
+
+struct cpu : cpu_tensor, cpu_linear, cpu_norm, cpu_rows, cpu_glu {
+  using device = cpu_device;
+};
+
+}  // namespace dsr1

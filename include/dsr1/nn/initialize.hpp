@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// First values, memory and counts of a layer's parameters.
+#pragma once
+
+#include <vector>
+
+#include <dsr1/backend/tensor_ops.hpp>
+#include <dsr1/core/random.hpp>
+#include <dsr1/nn/concepts.hpp>
+
+namespace dsr1 {
+
+/// Takes memory for all parameters and fills them. Value i of a parameter depends only on the
+/// context's seed, the parameter's name and i. Without `gradients` the layer can only infer.
+template <class Ctx, class Layer>
+void initialize(Ctx& ctx, Layer& layer, bool gradients = true) {
+  std::vector<std::byte> staging;
+  layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
+    p.allocate(ctx.memory(), gradients);
+    const random_stream stream(ctx.options().seed, stream_of(name.str()));
+    staging.resize(static_cast<std::size_t>(p.size()) * sizeof(T));
+    T* values = reinterpret_cast<T*>(staging.data());
+    for (index_t i = 0; i < p.size(); ++i)
+      values[i] = static_cast<T>(initial_value(p.traits().init, stream, i));
+    Ctx::backend::upload(ctx, values, p.values().as(p.size()));
+  });
+}
+
+/// Marks all gradients as zero; touches no memory.
+template <class Layer>
+void clear_gradients(Layer& layer) {
+  layer.for_each_parameter([](const parameter_name&, auto& p) { p.clear_gradient(); });
+}
+
+/// How many numbers a layer holds, and how many of them work on one token.
+struct parameter_count {
+  index_t total = 0;
+  index_t active = 0;  ///< a tensor with one slice per expert counts top_k slices
+};
+
+/// Counts the trained parameters; needs no memory for them.
+template <class Layer>
+parameter_count count_parameters(Layer& layer, index_t top_k) {
+  parameter_count n;
+  layer.for_each_parameter([&](const parameter_name&, auto& p) {
+    if (p.traits().update != update_rule::optimizer) return;
+    n.total += p.size();
+    n.active += p.traits().per_expert ? p.size() / p.extent(0) * std::min(top_k, p.extent(0))
+                                      : p.size();
+  });
+  return n;
+}
+
+}  // namespace dsr1

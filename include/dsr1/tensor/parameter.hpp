@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// A trainable tensor: value, gradient, and what optimizers, checkpoints and monitors must know.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include <dsr1/core/random.hpp>
+#include <dsr1/tensor/buffer.hpp>
+
+namespace dsr1 {
+
+/// The name of a parameter as a chain of segments on the stack: "layers.3.moe.router.weight".
+/// Built while visiting, so that naming costs no allocation until somebody asks for the text.
+class parameter_name {
+ public:
+  constexpr explicit parameter_name(std::string_view segment) : segment_(segment) {}
+  constexpr parameter_name(std::string_view segment, const parameter_name& rest)
+      : segment_(segment), rest_(&rest) {}
+  constexpr parameter_name(index_t number, const parameter_name& rest)
+      : number_(number), rest_(&rest) {}
+
+  std::string str() const {
+    std::string out;
+    for (const parameter_name* n = this; n; n = n->rest_) {
+      if (!out.empty()) out += '.';
+      if (n->number_ >= 0)
+        out += std::to_string(n->number_);
+      else
+        out += n->segment_;
+    }
+    return out;
+  }
+
+ private:
+  std::string_view segment_;
+  index_t number_ = -1;
+  const parameter_name* rest_ = nullptr;
+};
+
+/// Who changes a parameter after a step.
+enum class update_rule {
+  optimizer,  ///< the optimizer, from the gradient of the loss
+  balance,    ///< the load balancer; its "gradient" is the number of tokens per expert
+  none        ///< nobody (its "gradient" may still carry statistics)
+};
+
+/// The distribution of a parameter's first values.
+struct initial {
+  enum class kind { zeros, ones, normal };
+  kind distribution = kind::zeros;
+  double deviation = 0;
+
+  static constexpr initial zeros() { return {}; }
+  static constexpr initial ones() { return {kind::ones, 0}; }
+  static constexpr initial normal(double deviation) { return {kind::normal, deviation}; }
+};
+
+struct parameter_traits {
+  initial init = {};
+  update_rule update = update_rule::optimizer;
+  bool per_expert = false;  ///< the first extent counts experts: only top_k of them work on a token
+  double rate = 1;          ///< multiplies the learning rate; the step size itself under `balance`
+};
+
+/// Whether a kernel adds to what is there or replaces it.
+enum class accumulate : bool { no, yes };
+
+/// Value and gradient of the same extents. Memory comes with `allocate`. A gradient is cleared by
+/// a flag: the first kernel that writes it is told to replace, later ones to add.
+template <class T>
+class parameter {
+ public:
+  parameter() = default;
+  parameter(std::initializer_list<index_t> extents, parameter_traits traits = {})
+      : rank_(static_cast<int>(extents.size())), traits_(traits) {
+    expects(rank_ >= 1 && rank_ <= 4, "a parameter of rank ", rank_, ", expected 1 to 4");
+    int i = 0;
+    for (const index_t e : extents) extents_[i++] = e;
+  }
+
+  index_t size() const {
+    index_t n = rank_ > 0 ? 1 : 0;
+    for (int i = 0; i < rank_; ++i) n *= extents_[i];
+    return n;
+  }
+  int rank() const { return rank_; }
+  index_t extent(int i) const { return extents_[i]; }
+  const parameter_traits& traits() const { return traits_; }
+  parameter_traits& traits() { return traits_; }
+
+  /// Takes memory for the value and, for training, for the gradient. The value is undefined.
+  void allocate(memory& from, bool with_gradient) {
+    value_ = buffer<T>(size(), from);
+    gradient_ = with_gradient ? buffer<T>(size(), from) : buffer<T>();
+    written_ = false;
+  }
+  bool allocated() const { return value_.size() == size(); }
+  bool trainable() const { return gradient_.size() == size(); }
+
+  template <int Rank>
+  view<T, Rank> value() {
+    return shaped<T, Rank>(value_.data());
+  }
+  template <int Rank>
+  view<const T, Rank> value() const {
+    return shaped<const T, Rank>(value_.data());
+  }
+  template <int Rank>
+  view<T, Rank> gradient() {
+    expects(trainable(), "this parameter was allocated without a gradient");
+    return shaped<T, Rank>(gradient_.data());
+  }
+  buffer<T>& values() { return value_; }
+  const buffer<T>& values() const { return value_; }
+  buffer<T>& gradients() { return gradient_; }
+
+  /// For the kernel that is about to write the gradient: replace (the first) or add (the others).
+  accumulate next_gradient() {
+    return std::exchange(written_, true) ? accumulate::yes : accumulate::no;
+  }
+  bool gradient_written() const { return written_; }
+  void clear_gradient() { written_ = false; }
+
+ private:
+  template <class U, int Rank>
+  view<U, Rank> shaped(U* data) const {
+    expects(rank_ == Rank, "a parameter of rank ", rank_, " used as one of rank ", Rank);
+    expects(allocated(), "this parameter has no memory yet; call dsr1::initialize first");
+    view<U, Rank> v;
+    v.data = data;
+    for (int i = 0; i < Rank; ++i) v.extents[i] = extents_[i];
+    v.stride = v.row_size();
+    return v;
+  }
+
+  std::array<index_t, 4> extents_ = {};
+  int rank_ = 0;
+  parameter_traits traits_;
+  buffer<T> value_;
+  buffer<T> gradient_;
+  bool written_ = false;
+};
+
+/// First value number i of a parameter with this name; depends on nothing else.
+inline double initial_value(const initial& rule, const random_stream& stream, index_t i) {
+  switch (rule.distribution) {
+    case initial::kind::zeros: return 0;
+    case initial::kind::ones: return 1;
+    case initial::kind::normal:
+      return rule.deviation * stream.normal(static_cast<std::uint64_t>(i));
+  }
+  return 0;
+}
+
+}  // namespace dsr1
