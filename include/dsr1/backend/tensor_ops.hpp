@@ -3,6 +3,8 @@
 // Contract: moving and adding whole tensors.
 #pragma once
 
+#include <concepts>
+
 #include <dsr1/tensor/view.hpp>
 
 namespace dsr1 {
@@ -10,6 +12,8 @@ namespace dsr1 {
 /// fill(ctx, x, v)        x = v
 /// copy(ctx, from, to)    to = from, row by row; either may be a slice of columns
 /// add(ctx, x, y)         y += x
+/// scale(ctx, x, a)       x *= a
+/// dot(ctx, x, y)         the sum of x[i] y[i] as a double on the host, in a fixed order
 /// upload(ctx, host, x)   x = the elements at `host` (dense tensor)
 /// download(ctx, x, host) the reverse; returns when the elements are there
 template <class Ctx, class T>
@@ -18,6 +22,8 @@ concept tensor_ops = requires(Ctx& ctx, view<T, 1> flat, view<const T, 1> source
   Ctx::backend::fill(ctx, flat, T{});
   Ctx::backend::copy(ctx, x, y);
   Ctx::backend::add(ctx, x, y);
+  Ctx::backend::scale(ctx, flat, T{});
+  { Ctx::backend::dot(ctx, source, source) } -> std::same_as<double>;
   Ctx::backend::upload(ctx, from, flat);
   Ctx::backend::download(ctx, source, to);
 };

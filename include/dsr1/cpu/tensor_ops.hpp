@@ -59,6 +59,22 @@ struct cpu_tensor {
   }
 
   template <class Ctx, class T>
+  static void scale(Ctx& ctx, view<T, 1> x, std::type_identity_t<T> a) {
+    parallel_rows(ctx, x.rows(), 1, [&](index_t first, index_t count) {
+      for (index_t i = first; i < first + count; ++i) x[i] *= a;
+    });
+  }
+
+  template <class Ctx, class T>
+  static double dot(Ctx&, view<const T, 1> x, view<const T, 1> y) {
+    expects(x.rows() == y.rows(), "dot of ", x.rows(), " by ", y.rows(), " elements");
+    double sum = 0;
+    for (index_t i = 0; i < x.rows(); ++i)
+      sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+    return sum;
+  }
+
+  template <class Ctx, class T>
   static void upload(Ctx&, const T* host, view<T, 1> x) {
     if (x.rows() > 0) std::memcpy(x.data, host, static_cast<std::size_t>(x.rows()) * sizeof(T));
   }

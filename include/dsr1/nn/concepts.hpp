@@ -36,6 +36,13 @@ concept layer = requires(L l, Ctx& ctx, activations<T> x, view<const T, 2> dy,
   l.for_each_parameter(any_visitor{});
 };
 
+/// Opens the key-value cache of a layer that has one; layers without state do nothing.
+template <class L, class Ctx, class Options>
+void open_cache_of(L& layer, Ctx& ctx, typename L::saved& saved, const Options& options) {
+  if constexpr (requires { layer.open_cache(ctx, saved, options); })
+    layer.open_cache(ctx, saved, options);
+}
+
 /// Visits the parameters of a member layer under its name.
 template <class L, class Visitor>
 void visit_under(std::string_view segment, L& layer, Visitor&& visitor) {

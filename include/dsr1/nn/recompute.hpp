@@ -22,11 +22,6 @@ class recompute {
   struct saved {
     activations<number> x;
     typename L::saved inner;  // meaningful only inside one call
-
-    template <class F>
-    void for_each_cache(F&& f) {
-      if constexpr (requires { inner.for_each_cache(f); }) inner.for_each_cache(f);
-    }
   };
 
   recompute() = default;
@@ -55,6 +50,11 @@ class recompute {
     ctx.auxiliary().sum = auxiliary;
     Ctx::backend::copy(ctx, view<const number, 2>(inner_.backward(ctx, dy, s.inner)), dx);
     return dx;
+  }
+
+  template <class Ctx, class Options>
+  void open_cache(Ctx& ctx, saved& s, const Options& options) {
+    open_cache_of(inner_, ctx, s.inner, options);
   }
 
   template <class Visitor>

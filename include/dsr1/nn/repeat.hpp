@@ -22,12 +22,6 @@ class repeat {
 
   struct saved {
     std::vector<typename L::saved> each;
-
-    template <class F>
-    void for_each_cache(F&& f) {
-      for (auto& s : each)
-        if constexpr (requires { s.for_each_cache(f); }) s.for_each_cache(f);
-    }
   };
 
   /// All layers default-constructed; N must be fixed by the type.
@@ -79,6 +73,13 @@ class repeat {
       Ctx::backend::copy(ctx, view<const number, 2>(layers_[i].backward(ctx, dy, s.each[i])), dx);
     }
     return dx;
+  }
+
+  template <class Ctx, class Options>
+  void open_cache(Ctx& ctx, saved& s, const Options& options) {
+    s.each.resize(layers_.size());
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      open_cache_of(layers_[i], ctx, s.each[i], options);
   }
 
   template <class Visitor>

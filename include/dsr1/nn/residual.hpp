@@ -40,6 +40,11 @@ class residual {
     return dx;
   }
 
+  template <class Ctx, class Options>
+  void open_cache(Ctx& ctx, saved& s, const Options& options) {
+    open_cache_of(inner_, ctx, s, options);
+  }
+
   template <class Visitor>
   void for_each_parameter(Visitor&& visitor) {
     inner_.for_each_parameter(visitor);
@@ -60,11 +65,6 @@ class pre_norm {
   struct saved {
     typename norm_type::saved norm;
     typename L::saved inner;
-
-    template <class F>
-    void for_each_cache(F&& f) {
-      if constexpr (requires { inner.for_each_cache(f); }) inner.for_each_cache(f);
-    }
   };
 
   explicit pre_norm(L inner = L(), rms_norm_options options = {})
@@ -81,6 +81,11 @@ class pre_norm {
   template <class Ctx>
   view<number, 2> backward(Ctx& ctx, view<const number, 2> dy, saved& s) {
     return norm_.backward(ctx, inner_.backward(ctx, dy, s.inner), s.norm);
+  }
+
+  template <class Ctx, class Options>
+  void open_cache(Ctx& ctx, saved& s, const Options& options) {
+    open_cache_of(inner_, ctx, s.inner, options);
   }
 
   template <class Visitor>

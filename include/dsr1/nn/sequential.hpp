@@ -25,17 +25,6 @@ class sequential {
 
   struct saved {
     std::tuple<typename Layers::saved...> each;
-
-    template <class F>
-    void for_each_cache(F&& f) {
-      std::apply([&](auto&... s) { (visit(s, f), ...); }, each);
-    }
-
-   private:
-    template <class S, class F>
-    static void visit(S& s, F& f) {
-      if constexpr (requires { s.for_each_cache(f); }) s.for_each_cache(f);
-    }
   };
 
   sequential() = default;
@@ -56,6 +45,13 @@ class sequential {
   template <class Ctx>
   view<number, 2> backward(Ctx& ctx, view<const number, 2> dy, saved& s) {
     return backward_from<count - 1>(ctx, dy, s);
+  }
+
+  template <class Ctx, class Options>
+  void open_cache(Ctx& ctx, saved& s, const Options& options) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (open_cache_of(get<I>(), ctx, std::get<I>(s.each), options), ...);
+    }(std::make_index_sequence<count>());
   }
 
   template <class Visitor>

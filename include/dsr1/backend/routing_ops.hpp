@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Contract: from router logits to experts, and the statistics that balance losses need.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <dsr1/tensor/groups.hpp>
+#include <dsr1/tensor/parameter.hpp>
+#include <dsr1/tensor/view.hpp>
+
+namespace dsr1 {
+
+/// How tokens beyond an expert's capacity are chosen.
+enum class drop_rule {
+  by_weight,   ///< those with the lowest weight for that expert, later tokens first among equals
+  by_position  ///< those that come last
+};
+
+/// A gate works on one token at a time; the backend runs it over all of them.
+///
+/// gate.route(logits, bias, index, weight, scratch)   logits [experts] to k experts and weights;
+///     `bias` [experts] (or empty) takes part in the choice; ties go to the lowest index
+/// gate.route_backward(logits, bias, index, weight, dweight, dlogits, scratch)   writes dlogits
+/// gate.affinities(logits, p)                         p >= 0, sum 1: what balance losses look at
+/// gate.affinities_backward(logits, p, dp, dlogits, scratch)   adds to dlogits
+/// `scratch` has 2 * experts elements.
+template <class G, class T>
+concept gate_policy =
+    requires(const G& gate, std::span<const T> in, std::span<T> out,
+             std::span<const std::int32_t> index, std::span<std::int32_t> chosen) {
+      gate.route(in, in, chosen, out, out);
+      gate.route_backward(in, in, index, in, in, out, out);
+      gate.affinities(in, out);
+      gate.affinities_backward(in, in, in, out, out);
+    };
+
+/// The smallest gate that fits the concept, for the check below.
+struct any_gate {
+  template <class T>
+  void route(std::span<const T>, std::span<const T>, std::span<std::int32_t>, std::span<T>,
+             std::span<T>) const {}
+  template <class T>
+  void route_backward(std::span<const T>, std::span<const T>, std::span<const std::int32_t>,
+                      std::span<const T>, std::span<const T>, std::span<T>, std::span<T>) const {}
+  template <class T>
+  void affinities(std::span<const T>, std::span<T>) const {}
+  template <class T>
+  void affinities_backward(std::span<const T>, std::span<const T>, std::span<const T>,
+                           std::span<T>, std::span<T>) const {}
+};
+static_assert(gate_policy<any_gate, float>);
+
+/// route(ctx, gate, logits, bias, index, weight)    logits [tokens, experts], index and weight
+///     [tokens, k]; throws `error` naming a token whose logits are not finite
+/// route_backward(ctx, gate, logits, bias, index, weight, dweight, dlogits)
+/// affinities(ctx, gate, logits, p)
+/// affinities_backward(ctx, gate, logits, p, dp, groups, scale, dlogits)   adds; all tokens of
+///     group g have the gradient scale dp[g]
+/// log_sum_exp(ctx, logits, lse)                    lse[t] = log sum_i exp(logits[t, i])
+/// log_sum_exp_backward(ctx, logits, lse, dlse, dlogits)   dlogits[t, i] += dlse[t] softmax[t, i]
+/// count_experts(ctx, index, groups, counts, add)   counts[g, e] (+)= choices of e in group g
+/// limit_capacity(ctx, index, weight, capacity, rule, kept)   kept = index, -1 where dropped
+/// sort_by_expert(ctx, index, ends, order, slots)   rows sorted by expert, then by token: row r is
+///     token order[r]; slots[t, j] is the row of choice j of token t (-1 where index is -1);
+///     expert e has the rows up to ends[e] (host memory). Rows from ends.back() on are unused.
+template <class Ctx, class T>
+concept routing_ops =
+    requires(Ctx& ctx, const any_gate& gate, view<const T, 2> x, view<T, 2> y, view<const T, 1> bias,
+             view<T, 1> v, view<const std::int32_t, 2> index, view<std::int32_t, 2> chosen,
+             view<std::int32_t, 1> order, std::span<index_t> ends, const row_groups& groups) {
+      Ctx::backend::route(ctx, gate, x, bias, chosen, y);
+      Ctx::backend::route_backward(ctx, gate, x, bias, index, x, x, y);
+      Ctx::backend::affinities(ctx, gate, x, y);
+      Ctx::backend::affinities_backward(ctx, gate, x, x, x, groups, T{}, y);
+      Ctx::backend::log_sum_exp(ctx, x, v);
+      Ctx::backend::log_sum_exp_backward(ctx, x, bias, bias, y);
+      Ctx::backend::count_experts(ctx, index, groups, y, accumulate::no);
+      Ctx::backend::limit_capacity(ctx, index, x, index_t{}, drop_rule::by_weight, chosen);
+      Ctx::backend::sort_by_expert(ctx, index, ends, order, chosen);
+    };
+
+}  // namespace dsr1

@@ -1,0 +1,339 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Window attention with sinks on the CPU: blocks of queries and keys, online softmax.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <dsr1/backend/attention_ops.hpp>
+#include <dsr1/cpu/attention_kernels.hpp>
+#include <dsr1/cpu/gemm_kernels.hpp>
+#include <dsr1/cpu/row_kernels.hpp>
+#include <dsr1/cpu/tensor_ops.hpp>
+#include <dsr1/tensor/workspace.hpp>
+
+namespace dsr1 {
+
+/// The group `attention_ops` of the backend contract. Milakov and Gimelshein 2018 (arXiv
+/// 1805.02867) for the online softmax, Dao 2023 (arXiv 2307.08691) for the blocked backward pass.
+/// Scratch per thread: about (4 q_block + 6 head_dim) attention_block numbers.
+struct cpu_attention {
+  template <class Ctx, class T>
+  static void rotate(Ctx& ctx, view<T, 2> x, index_t head_dim, rope_layout layout,
+                     view<const T, 2> cosine, view<const T, 2> sine,
+                     const sequence_layout& sequences, bool inverse) {
+    const T sign = inverse ? T(-1) : T(1);
+    auto turn = [&](auto kernels, index_t t, index_t position, index_t) {
+      expects(position < cosine.rows(), "position ", position, " of row ", t,
+              " is beyond the rotation table of ", cosine.rows(), " positions");
+      for (index_t h = 0; h < x.columns(); h += head_dim) {
+        T* const head = x.row(t) + h;
+        if (layout == rope_layout::half_split)
+          kernels.rotate_halves(head, cosine.row(position), sine.row(position), head_dim / 2, sign);
+        else
+          kernels.rotate_pairs(head, cosine.row(position), sine.row(position), head_dim / 2, sign);
+      }
+    };
+    each_row<T>(ctx, x.rows(), x.columns(), sequences, turn);
+  }
+
+  template <class Ctx, class T>
+  static void store_cache(Ctx& ctx, view<const T, 2> x, const sequence_layout& sequences,
+                          index_t ring, view<T, 2> cache) {
+    auto store = [&](auto, index_t t, index_t position, index_t slot) {
+      const index_t row = slot * ring + position % ring;
+      expects(row < cache.rows(), "cache slot ", slot, " is beyond the ", cache.rows() / ring,
+              " slots of the cache");
+      std::copy_n(x.row(t), x.columns(), cache.row(row));
+    };
+    each_row<T>(ctx, x.rows(), x.columns(), sequences, store);
+  }
+
+  template <class Ctx, class T>
+  static void attention(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
+                        const key_values<T>& kv, view<const T, 1> sinks,
+                        const sequence_layout& sequences, view<T, 2> y, view<T, 2> lse) {
+    check(e, q, kv);
+    simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+      forward<decltype(instructions)>(ctx, e, q, kv, sinks, sequences, y, lse);
+    });
+  }
+
+  template <class Ctx, class T>
+  static void attention_backward(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
+                                 const key_values<T>& kv, view<const T, 1> sinks,
+                                 const sequence_layout& sequences, view<const T, 2> y,
+                                 view<const T, 2> lse, view<const T, 2> dy, view<T, 2> dq,
+                                 view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
+    check(e, q, kv);
+    expects(kv.ring == 0, "attention_backward from a cache; train without one");
+    simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+      backward<decltype(instructions)>(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv,
+                                       dsinks, add);
+    });
+  }
+
+ private:
+  static constexpr index_t q_block = 64;
+  static constexpr index_t k_block = attention_block;
+
+  template <class T>
+  static void check(const attention_extents& e, const view<const T, 2>& q,
+                    const key_values<T>& kv) {
+    expects(e.heads > 0 && e.kv_heads > 0 && e.heads % e.kv_heads == 0, "attention with ", e.heads,
+            " heads and ", e.kv_heads, " key-value heads, expected a multiple");
+    expects(q.columns() == e.heads * e.head_dim && kv.keys.columns() == e.kv_heads * e.head_dim &&
+                same_extents(kv.keys, kv.values),
+            "attention of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
+            extents_text(kv.values), " with ", e.heads, " and ", e.kv_heads, " heads of ",
+            e.head_dim);
+    expects(kv.ring % k_block == 0, "a cache ring of ", kv.ring, " rows, expected a multiple of ",
+            k_block);
+  }
+
+  /// f(kernels, row, position, slot) over all rows, in parallel.
+  template <class T, class Ctx, class F>
+  static void each_row(Ctx& ctx, index_t rows, index_t columns, const sequence_layout& sequences,
+                       F&& f) {
+    expects_cover(sequences, rows);
+    simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+      for (index_t i = 0; i < sequences.count(); ++i) {
+        const sequence s = sequences[i];
+        parallel_rows(ctx, s.length, columns, [&](index_t first, index_t count) {
+          for (index_t r = first; r < first + count; ++r)
+            f(simd::attention_kernels<decltype(instructions)>{}, s.begin + r, s.position + r,
+              s.slot);
+        });
+      }
+    });
+  }
+
+  /// One block of keys of one sequence: positions [first, first + count), rows from `row`.
+  struct key_block {
+    index_t first;
+    index_t count;
+    index_t row;
+  };
+
+  template <class T>
+  static key_block block_at(const key_values<T>& kv, const sequence& s, index_t first,
+                            index_t end) {
+    const index_t begin = kv.ring == 0 ? std::max(first, s.position) : first;
+    const index_t row = kv.ring == 0 ? s.begin + begin - s.position : s.slot * kv.ring + begin % kv.ring;
+    return {begin, std::min(first + k_block, end) - begin, row};
+  }
+
+  /// The part [low, high) of a key block that the query at `position` sees.
+  struct span_of_keys {
+    int low, high;
+  };
+  static span_of_keys seen(const attention_extents& e, const key_block& b, index_t position) {
+    const index_t oldest = e.window > 0 ? position - e.window + 1 : 0;
+    return {static_cast<int>(std::max<index_t>(0, oldest - b.first)),
+            static_cast<int>(std::min(b.count, position + 1 - b.first))};
+  }
+
+  /// The first key position, aligned to a block, that a query at `position` sees.
+  static index_t first_block(const attention_extents& e, const sequence& s, index_t position,
+                             index_t ring) {
+    const index_t oldest = e.window > 0 ? std::max<index_t>(0, position - e.window + 1) : 0;
+    return std::max(oldest, ring == 0 ? s.position : 0) / k_block * k_block;
+  }
+
+  template <class T>
+  static view<const T, 2> head(const view<const T, 2>& x, index_t h, index_t head_dim) {
+    return x.slice_columns(h * head_dim, head_dim);
+  }
+  template <class T>
+  static view<T, 2> head(const view<T, 2>& x, index_t h, index_t head_dim) {
+    return x.slice_columns(h * head_dim, head_dim);
+  }
+
+  /// The queries [first, last) of a block that see anything of the key block.
+  static void visible_queries(const attention_extents& e, const key_block& b, index_t& first,
+                              index_t& last) {
+    first = std::max(first, b.first);
+    if (e.window > 0) last = std::min(last, b.first + b.count - 1 + e.window);
+  }
+
+  /// Scratch of a thread.
+  template <class T>
+  struct scratch {
+    T *keys, *values, *values_transposed, *other, *scores, *gradient, *tile, *top, *sum;
+    static index_t size(index_t head_dim, index_t group) {
+      const index_t packed = round_up(k_block, 32) * round_up(head_dim, 32);
+      const index_t q_packed = round_up(q_block, 32) * round_up(head_dim, 32);
+      return 3 * packed + q_packed + 2 * q_block * k_block +
+             8 * (std::max(head_dim, q_block) + 32) + 2 * group * q_block;
+    }
+    scratch(T* memory, index_t head_dim, index_t group) {
+      auto take = [&](index_t n) { return std::exchange(memory, memory + n); };
+      const index_t packed = round_up(k_block, 32) * round_up(head_dim, 32);
+      keys = take(packed);
+      values = take(packed);
+      values_transposed = take(packed);
+      other = take(round_up(q_block, 32) * round_up(head_dim, 32));
+      scores = take(q_block * k_block);
+      gradient = take(q_block * k_block);
+      tile = take(8 * (std::max(head_dim, q_block) + 32));
+      top = take(group * q_block);
+      sum = take(group * q_block);
+    }
+  };
+
+  template <class Isa, class Ctx, class T>
+  static void forward(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
+                      const key_values<T>& kv, view<const T, 1> sinks,
+                      const sequence_layout& sequences, view<T, 2> y, view<T, 2> lse) {
+    using gemm = simd::gemm_kernels<Isa>;
+    using kernels = simd::attention_kernels<Isa>;
+    const workspace::scope scope(ctx.workspace());
+    const index_t group = e.heads / e.kv_heads, d = e.head_dim;
+    const auto memory =
+        ctx.template take<T>(ctx.device().pool().size(), scratch<T>::size(d, group));
+    // Tasks: every block of queries of every key-value head of every sequence.
+    const auto ends = ctx.template take<index_t>(sequences.count());
+    index_t blocks = 0;
+    for (index_t i = 0; i < sequences.count(); ++i)
+      ends[i] = blocks += ceil_div(sequences[i].length, q_block);
+    parallel_for(ctx, blocks * e.kv_heads, [&](index_t task, int worker) {
+      const index_t b = task / e.kv_heads, g = task % e.kv_heads;
+      const index_t i = std::upper_bound(ends.begin(), ends.end(), b) - ends.begin();
+      const sequence s = sequences[i];
+      const index_t begin = s.position + (b - (i > 0 ? ends[i - 1] : 0)) * q_block;
+      const index_t end = std::min(begin + q_block, s.position + s.length);
+      const scratch<T> w(memory.row(worker), d, group);
+      for (index_t r = 0; r < group; ++r) {
+        const index_t h = g * group + r;
+        std::fill_n(w.top + r * q_block, q_block,
+                    sinks.data ? sinks[h] : -std::numeric_limits<T>::infinity());
+        std::fill_n(w.sum + r * q_block, q_block, sinks.data ? T(1) : T(0));
+        for (index_t t = begin; t < end; ++t)
+          std::fill_n(y.row(s.begin + t - s.position) + h * d, d, T(0));
+      }
+      for (index_t first = first_block(e, s, begin, kv.ring); first < end; first += k_block) {
+        const key_block keys = block_at(kv, s, first, end);
+        const auto k = head(kv.keys, g, d).slice_rows(keys.row, keys.count);
+        const auto v = head(kv.values, g, d).slice_rows(keys.row, keys.count);
+        index_t from = begin, to = end;
+        visible_queries(e, keys, from, to);
+        if (from >= to) continue;
+        gemm::pack(transposed(k), w.keys);
+        gemm::pack(matrix<const T>(v), w.values);
+        const index_t row = s.begin + from - s.position;
+        for (index_t r = 0; r < group; ++r) {
+          const index_t h = g * group + r;
+          const matrix<T> scores(w.scores, to - from, keys.count, k_block, 1);
+          gemm::multiply(matrix<const T>(head(q, h, d).slice_rows(row, to - from)), w.keys, scores,
+                         false, nullptr, w.tile);
+          const auto out = head(y, h, d).slice_rows(row, to - from);
+          for (index_t t = from; t < to; ++t) {
+            const span_of_keys range = seen(e, keys, t);
+            const index_t at = r * q_block + t - begin;
+            const T shrink = kernels::update(w.scores + (t - from) * k_block, k_block, range.low,
+                                             range.high, static_cast<T>(e.scale), w.top[at],
+                                             w.sum[at]);
+            if (shrink != T(1)) kernels::multiply_row(out.row(t - from), d, shrink);
+          }
+          gemm::multiply(matrix<const T>(w.scores, to - from, keys.count, k_block, 1), w.values,
+                         matrix<T>(out), true, nullptr, w.tile);
+        }
+      }
+      for (index_t r = 0; r < group; ++r)
+        for (index_t t = begin; t < end; ++t) {
+          const index_t row = s.begin + t - s.position, h = g * group + r;
+          const index_t at = r * q_block + t - begin;
+          kernels::multiply_row(y.row(row) + h * d, d, T(1) / w.sum[at]);
+          lse(row, h) = w.top[at] + std::log(w.sum[at]);
+        }
+    });
+  }
+
+  template <class Isa, class Ctx, class T>
+  static void backward(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
+                       const key_values<T>& kv, view<const T, 1> sinks,
+                       const sequence_layout& sequences, view<const T, 2> y, view<const T, 2> lse,
+                       view<const T, 2> dy, view<T, 2> dq, view<T, 2> dk, view<T, 2> dv,
+                       view<T, 1> dsinks, accumulate add) {
+    using gemm = simd::gemm_kernels<Isa>;
+    using kernels = simd::attention_kernels<Isa>;
+    using rows = simd::row_kernels<Isa>;
+    const workspace::scope scope(ctx.workspace());
+    const index_t group = e.heads / e.kv_heads, d = e.head_dim;
+    const auto memory =
+        ctx.template take<T>(ctx.device().pool().size(), scratch<T>::size(d, group));
+    const auto projection = ctx.template take<T>(q.rows(), e.heads);  // <dy, y> per head
+    const auto partial = ctx.template take<T>(sequences.count(), e.heads);
+    // Tasks: every key-value head of every sequence, so that all sums stay with one thread.
+    parallel_for(ctx, sequences.count() * e.kv_heads, [&](index_t task, int worker) {
+      const sequence s = sequences[task / e.kv_heads];
+      const index_t g = task % e.kv_heads;
+      const index_t end = s.position + s.length;
+      const scratch<T> w(memory.row(worker), d, group);
+      for (index_t h = g * group; h < (g + 1) * group; ++h) {
+        T sum = 0;
+        for (index_t t = s.begin; t < s.begin + s.length; ++t) {
+          projection(t, h) = rows::dot(dy.row(t) + h * d, y.row(t) + h * d, d);
+          std::fill_n(dq.row(t) + h * d, d, T(0));
+          if (sinks.data) sum -= std::exp(sinks[h] - lse(t, h)) * projection(t, h);
+        }
+        partial(task / e.kv_heads, h) = sum;
+      }
+      for (index_t first = s.position / k_block * k_block; first < end; first += k_block) {
+        const key_block keys = block_at(kv, s, first, end);
+        const auto k = head(kv.keys, g, d).slice_rows(keys.row, keys.count);
+        const auto v = head(kv.values, g, d).slice_rows(keys.row, keys.count);
+        gemm::pack(transposed(k), w.keys);
+        gemm::pack(matrix<const T>(k), w.values);
+        gemm::pack(transposed(v), w.values_transposed);
+        const auto dkeys = head(dk, g, d).slice_rows(keys.row, keys.count);
+        const auto dvalues = head(dv, g, d).slice_rows(keys.row, keys.count);
+        bool fresh = true;
+        for (index_t begin = keys.first; begin < end; begin += q_block) {
+          index_t from = begin, to = std::min(begin + q_block, end);
+          visible_queries(e, keys, from, to);
+          if (from >= to) break;
+          const index_t row = s.begin + from - s.position, count = to - from;
+          for (index_t h = g * group; h < (g + 1) * group; ++h) {
+            const auto query = head(q, h, d).slice_rows(row, count);
+            const auto dout = head(dy, h, d).slice_rows(row, count);
+            const matrix<T> scores(w.scores, count, keys.count, k_block, 1);
+            const matrix<T> dscores(w.gradient, count, keys.count, k_block, 1);
+            gemm::multiply(matrix<const T>(query), w.keys, scores, false, nullptr, w.tile);
+            gemm::multiply(matrix<const T>(dout), w.values_transposed, dscores, false, nullptr,
+                           w.tile);
+            for (index_t t = from; t < to; ++t) {
+              const span_of_keys range = seen(e, keys, t);
+              const index_t at = s.begin + t - s.position;
+              T* const p = w.scores + (t - from) * k_block;
+              kernels::probabilities(p, k_block, range.low, range.high, static_cast<T>(e.scale),
+                                     lse(at, h));
+              kernels::score_gradient(p, w.gradient + (t - from) * k_block, k_block,
+                                      static_cast<T>(e.scale), projection(at, h));
+            }
+            gemm::pack(matrix<const T>(dout), w.other);
+            gemm::multiply(matrix<const T>(w.scores, count, keys.count, k_block, 1).transposed(),
+                           w.other, matrix<T>(dvalues), !fresh, nullptr, w.tile);
+            gemm::pack(matrix<const T>(query), w.other);
+            gemm::multiply(matrix<const T>(w.gradient, count, keys.count, k_block, 1).transposed(),
+                           w.other, matrix<T>(dkeys), !fresh, nullptr, w.tile);
+            gemm::multiply(matrix<const T>(w.gradient, count, keys.count, k_block, 1), w.values,
+                           matrix<T>(head(dq, h, d).slice_rows(row, count)), true, nullptr, w.tile);
+            fresh = false;
+          }
+        }
+      }
+    });
+    if (!sinks.data) return;
+    for (index_t h = 0; h < e.heads; ++h) {
+      T sum = add == accumulate::yes ? dsinks[h] : T(0);
+      for (index_t i = 0; i < sequences.count(); ++i) sum += partial(i, h);
+      dsinks[h] = sum;
+    }
+  }
+};
+
+}  // namespace dsr1

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Next-token cross-entropy of a linear head, without the [tokens, vocab] matrix of logits.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include <dsr1/backend/linear_ops.hpp>
+#include <dsr1/backend/loss_ops.hpp>
+#include <dsr1/backend/tensor_ops.hpp>
+#include <dsr1/tensor/parameter.hpp>
+#include <dsr1/tensor/workspace.hpp>
+
+namespace dsr1 {
+
+struct cross_entropy_options {
+  double z = 0;                           ///< coefficient of the z-loss, z lse^2 per token
+  index_t chunk_bytes = index_t{8} << 20; ///< logits that exist at one time
+};
+
+/// Sums over the tokens that count (targets of -1 do not).
+struct token_loss {
+  double sum = 0;
+  index_t tokens = 0;
+
+  double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0; }
+  token_loss& operator+=(const token_loss& other) {
+    sum += other.sum;
+    tokens += other.tokens;
+    return *this;
+  }
+};
+
+/// logits = h W^T with h [tokens, dim] and W [vocab, dim]; loss[t] = -log softmax(logits[t])[target]
+/// (+ z-loss), computed for a chunk of tokens at a time, so that memory does not grow with
+/// tokens times vocabulary. The size of the chunks changes no bit of the result.
+/// Targets lie in host memory; -1 marks a token that does not count.
+/// Throws `error` on another target outside the vocabulary and on a loss that is not finite.
+template <class T>
+class cross_entropy {
+ public:
+  using ids = view<const std::int32_t, 1>;
+
+  explicit cross_entropy(cross_entropy_options options = {}) : options_(options) {
+    expects(options.z >= 0 && options.chunk_bytes > 0, "cross_entropy: z is ", options.z, " and ",
+            options.chunk_bytes, " bytes a chunk, expected 0 or more and more than 0");
+  }
+
+  /// The loss alone.
+  template <class Ctx>
+    requires linear_ops<Ctx, T> && loss_ops<Ctx, T> && tensor_ops<Ctx, T>
+  token_loss forward(Ctx& ctx, view<const T, 2> h, const parameter<T>& head, ids targets) const {
+    return chunks(ctx, h, head.template value<2>(), targets, 0, logits_become::undefined,
+                  [](auto...) {});
+  }
+
+  /// The loss, and `scale` times its gradient: dh [tokens, dim] is written, the gradient of the
+  /// head accumulates. One pass, because the logits of a chunk are gone after it.
+  template <class Ctx>
+    requires linear_ops<Ctx, T> && loss_ops<Ctx, T> && tensor_ops<Ctx, T>
+  token_loss forward_backward(Ctx& ctx, view<const T, 2> h, parameter<T>& head, ids targets,
+                              double scale, view<T, 2> dh) const {
+    expects(same_extents(h, dh), "cross_entropy: dh is ", extents_text(dh), ", expected ",
+            extents_text(h));
+    const view<const T, 2> w = head.template value<2>();
+    const auto dw = head.template gradient<2>();
+    return chunks(ctx, h, w, targets, scale, logits_become::gradient,
+                  [&](view<const T, 2> dlogits, index_t first, index_t count) {
+                    Ctx::backend::matmul(ctx, matrix<const T>(dlogits), matrix<const T>(w),
+                                         dh.slice_rows(first, count), accumulate::no,
+                                         view<const T, 1>());
+                    Ctx::backend::matmul(ctx, transposed(dlogits),
+                                         matrix<const T>(h.slice_rows(first, count)), dw,
+                                         head.next_gradient(), view<const T, 1>());
+                  });
+  }
+
+ private:
+  template <class Ctx, class F>
+  token_loss chunks(Ctx& ctx, view<const T, 2> h, view<const T, 2> w, ids targets, double scale,
+                    logits_become become, F&& with_gradient) const {
+    const index_t tokens = h.rows(), vocab = w.rows();
+    expects(targets.rows() == tokens, "cross_entropy: ", tokens, " tokens and ", targets.rows(),
+            " targets");
+    token_loss total;
+    for (index_t t = 0; t < tokens; ++t) {
+      expects(targets[t] >= -1 && targets[t] < vocab, "the target of token ", t, " is ", targets[t],
+              ", expected -1 (ignored) to ", vocab - 1);
+      total.tokens += targets[t] >= 0;
+    }
+    const index_t row_bytes = vocab * static_cast<index_t>(sizeof(T));
+    const index_t size = std::clamp<index_t>(options_.chunk_bytes / row_bytes, 8, std::max<index_t>(8, tokens));
+    const workspace::scope scope(ctx.workspace());
+    const auto device_targets = ctx.template take<std::int32_t>(tokens);
+    Ctx::backend::upload(ctx, targets.data, device_targets);
+    const auto loss = ctx.template take<T>(tokens);
+    const auto logits = ctx.template take<T>(std::min(size, tokens), vocab);
+    for (index_t first = 0; first < tokens; first += size) {
+      const index_t count = std::min(size, tokens - first);
+      const auto part = logits.slice_rows(0, count);
+      Ctx::backend::matmul(ctx, matrix<const T>(h.slice_rows(first, count)), transposed(w), part,
+                           accumulate::no, view<const T, 1>());
+      Ctx::backend::cross_entropy_rows(
+          ctx, part, view<const std::int32_t, 1>(device_targets.slice_rows(first, count)), scale,
+          options_.z, become, loss.slice_rows(first, count));
+      with_gradient(view<const T, 2>(part), first, count);
+    }
+    const auto ones = ctx.template take<T>(tokens);
+    Ctx::backend::fill(ctx, ones, T(1));
+    total.sum = Ctx::backend::dot(ctx, view<const T, 1>(loss), view<const T, 1>(ones));
+    expects(std::isfinite(total.sum), "the loss is not finite (", total.sum, ")");
+    return total;
+  }
+
+  cross_entropy_options options_;
+};
+
+}  // namespace dsr1
