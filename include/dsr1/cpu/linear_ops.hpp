@@ -9,6 +9,7 @@
 #include <dsr1/cpu/device.hpp>
 #include <dsr1/cpu/eigen.hpp>
 #include <dsr1/cpu/gemm_kernels.hpp>
+#include <dsr1/cpu/row_kernels.hpp>
 #include <dsr1/tensor/workspace.hpp>
 
 namespace dsr1 {
@@ -81,11 +82,13 @@ struct cpu_linear {
     parallel_for(ctx, groups.count() * blocks, [&](index_t task, int) {
       const index_t g = task / blocks, first = task % blocks * width;
       const index_t count = std::min(width, x.columns() - first);
-      T sum[width] = {};
-      if (add == accumulate::yes) std::copy_n(y.row(g) + first, count, sum);
-      for (index_t r = groups.begin(g); r < groups.end(g); ++r)
-        for (index_t i = 0; i < count; ++i) sum[i] += x(r, first + i);
-      std::copy_n(sum, count, y.row(g) + first);
+      T* const sum = y.row(g) + first;
+      if (add == accumulate::no) std::fill_n(sum, count, T(0));
+      simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+        using kernels = simd::row_kernels<decltype(instructions)>;
+        for (index_t r = groups.begin(g); r < groups.end(g); ++r)
+          kernels::add(x.row(r) + first, sum, count);
+      });
     });
   }
 

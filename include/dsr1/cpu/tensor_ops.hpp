@@ -38,6 +38,14 @@ struct cpu_tensor {
   }
 
   template <class Ctx, class T>
+  static void fill_normal(Ctx& ctx, view<T, 1> x, const random_stream& stream, double deviation) {
+    parallel_rows(ctx, x.rows(), 1, [&](index_t first, index_t count) {
+      for (index_t i = first; i < first + count; ++i)
+        x[i] = static_cast<T>(deviation * stream.normal(static_cast<std::uint64_t>(i)));
+    });
+  }
+
+  template <class Ctx, class T>
   static void copy(Ctx& ctx, view<const T, 2> from, view<T, 2> to) {
     expects(same_extents(from, to), "copy of ", extents_text(from), " to ", extents_text(to));
     parallel_rows(ctx, from.rows(), from.columns(), [&](index_t first, index_t count) {

@@ -3,7 +3,7 @@
 // First values, memory and counts of a layer's parameters.
 #pragma once
 
-#include <vector>
+#include <algorithm>
 
 #include <dsr1/backend/tensor_ops.hpp>
 #include <dsr1/core/random.hpp>
@@ -15,15 +15,16 @@ namespace dsr1 {
 /// context's seed, the parameter's name and i. Without `gradients` the layer can only infer.
 template <class Ctx, class Layer>
 void initialize(Ctx& ctx, Layer& layer, bool gradients = true) {
-  std::vector<std::byte> staging;
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     p.allocate(ctx.memory(), gradients);
-    const random_stream stream(ctx.options().seed, stream_of(name.str()));
-    staging.resize(static_cast<std::size_t>(p.size()) * sizeof(T));
-    T* values = reinterpret_cast<T*>(staging.data());
-    for (index_t i = 0; i < p.size(); ++i)
-      values[i] = static_cast<T>(initial_value(p.traits().init, stream, i));
-    Ctx::backend::upload(ctx, values, p.values().as(p.size()));
+    const initial& init = p.traits().init;
+    const auto values = p.values().as(p.size());
+    if (init.distribution == initial::kind::normal)
+      Ctx::backend::fill_normal(ctx, values,
+                                random_stream(ctx.options().seed, stream_of(name.str())),
+                                init.deviation);
+    else
+      Ctx::backend::fill(ctx, values, init.distribution == initial::kind::ones ? T(1) : T(0));
   });
 }
 

@@ -7,8 +7,8 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include <dsr1/core/random.hpp>
 #include <dsr1/tensor/buffer.hpp>
 
 namespace dsr1 {
@@ -145,16 +145,5 @@ class parameter {
   buffer<T> gradient_;
   bool written_ = false;
 };
-
-/// First value number i of a parameter with this name; depends on nothing else.
-inline double initial_value(const initial& rule, const random_stream& stream, index_t i) {
-  switch (rule.distribution) {
-    case initial::kind::zeros: return 0;
-    case initial::kind::ones: return 1;
-    case initial::kind::normal:
-      return rule.deviation * stream.normal(static_cast<std::uint64_t>(i));
-  }
-  return 0;
-}
 
 }  // namespace dsr1
