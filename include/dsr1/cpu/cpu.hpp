@@ -10,13 +10,14 @@
 #include <dsr1/cpu/linear_ops.hpp>
 #include <dsr1/cpu/loss_ops.hpp>
 #include <dsr1/cpu/norm_ops.hpp>
+#include <dsr1/cpu/optimizer_ops.hpp>
 #include <dsr1/cpu/routing_ops.hpp>
 #include <dsr1/cpu/row_ops.hpp>
 #include <dsr1/cpu/tensor_ops.hpp>
 
 namespace dsr1 {
 
-struct cpu : cpu_tensor, cpu_linear, cpu_norm, cpu_rows, cpu_glu, cpu_routing, cpu_attention, cpu_loss {
+struct cpu : cpu_tensor, cpu_linear, cpu_norm, cpu_rows, cpu_glu, cpu_routing, cpu_attention, cpu_loss, cpu_optimizer {
   using device = cpu_device;
 };
 

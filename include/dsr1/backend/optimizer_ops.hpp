@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Contract: optimizer steps over many tensors in one launch.
+#pragma once
+
+#include <span>
+
+#include <dsr1/tensor/view.hpp>
+
+namespace dsr1 {
+
+/// One parameter as an optimizer sees it; all pointers have `size` elements.
+template <class T>
+struct optimizer_tensor {
+  T* value = nullptr;
+  const T* gradient = nullptr;  ///< null when the gradient is zero
+  T* state[2] = {};             ///< as many as the optimizer keeps
+  index_t size = 0;
+  double rate = 0;              ///< learning rate of this tensor in this step
+  double decay = 0;             ///< weight decay of this tensor
+  index_t rows = 0;             ///< of each matrix in it; 0 when it is no matrix
+  index_t columns = 0;
+};
+
+/// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
+/// p = p (1 - rate decay) - rate (m / correction1) / (sqrt(v / correction2) + eps)
+struct adamw_numbers {
+  double beta1, beta2, eps;
+  double correction1, correction2;  ///< 1 - beta^t
+  double gradient_scale;            ///< multiplies every gradient first
+};
+
+/// g += decay p; b = g in the first step, else momentum b + (1 - dampening) g;
+/// p -= rate (nesterov ? g + momentum b : b); without momentum p -= rate g
+struct sgd_numbers {
+  double momentum, dampening;
+  bool nesterov, first;
+  double gradient_scale;
+};
+
+/// p = p (1 - rate decay) - rate sign(beta1 m + (1 - beta1) g), m = beta2 m + (1 - beta2) g
+struct lion_numbers {
+  double beta1, beta2;
+  double gradient_scale;
+};
+
+/// b = momentum b + (1 - momentum) g; u = nesterov ? momentum b + (1 - momentum) g : b
+struct muon_numbers {
+  double momentum;
+  bool nesterov;
+  double gradient_scale;
+};
+
+/// adamw, sgd, lion (ctx, tensors, numbers)     one step of every tensor
+/// muon_momentum(ctx, tensor, numbers, update)  the momentum of one tensor, and u
+/// apply_update(ctx, tensor, update, factor)    p = p (1 - rate decay) - rate factor u
+/// squared_norms(ctx, tensors, norms)           norms[i] = the sum of the squares of gradient i, as
+///     a double on the host; in chunks of fixed size added in order
+template <class Ctx, class T>
+concept optimizer_ops =
+    requires(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_tensor<T>& one,
+             view<T, 1> update, view<const T, 1> ready, std::span<double> norms) {
+      Ctx::backend::adamw(ctx, tensors, adamw_numbers{});
+      Ctx::backend::sgd(ctx, tensors, sgd_numbers{});
+      Ctx::backend::lion(ctx, tensors, lion_numbers{});
+      Ctx::backend::muon_momentum(ctx, one, muon_numbers{}, update);
+      Ctx::backend::apply_update(ctx, one, ready, double{});
+      Ctx::backend::squared_norms(ctx, tensors, norms);
+    };
+
+}  // namespace dsr1
