@@ -21,6 +21,8 @@ class buffer {
   buffer() = default;
   explicit buffer(index_t count, memory& from = host_memory::instance()) : from_(&from) {
     expects(count >= 0, "buffer of ", count, " elements, expected none or more");
+    expects(static_cast<std::size_t>(count) <= static_cast<std::size_t>(-1) / 2 / sizeof(T),
+            "buffer of ", count, " elements of ", sizeof(T), " bytes: too many");
     if (count == 0) return;
     data_ = static_cast<T*>(from.allocate(static_cast<std::size_t>(count) * sizeof(T)));
     size_ = count;
