@@ -80,7 +80,13 @@ class parameter {
       : rank_(static_cast<int>(extents.size())), traits_(traits) {
     expects(rank_ >= 1 && rank_ <= 4, "a parameter of rank ", rank_, ", expected 1 to 4");
     int i = 0;
-    for (const index_t e : extents) extents_[i++] = e;
+    index_t count = 1;
+    for (const index_t e : extents) {
+      expects(e >= 0, "a parameter with an extent of ", e, ", expected none below zero");
+      expects(!__builtin_mul_overflow(count, e, &count), "a parameter with too many elements (an ",
+              "extent is ", e, ")");
+      extents_[i++] = e;
+    }
   }
 
   index_t size() const {
