@@ -40,9 +40,13 @@ class workspace {
   /// An uninitialised tensor that lives until the enclosing scope or the next reset.
   template <class T, class... Extents>
   view<T, sizeof...(Extents)> take(Extents... sizes) {
-    const index_t count = (index_t{1} * ... * static_cast<index_t>(sizes));
-    expects(((static_cast<index_t>(sizes) >= 0) && ...), "workspace: an extent is negative");
-    void* data = bytes(static_cast<std::size_t>(count) * sizeof(T));
+    std::size_t size = sizeof(T);
+    for (const index_t e : {static_cast<index_t>(sizes)...}) {
+      expects(e >= 0, "workspace: an extent is negative (", e, ")");
+      expects(!__builtin_mul_overflow(size, static_cast<std::size_t>(e), &size) && size <= largest,
+              "workspace: a tensor is too large (an extent is ", e, ")");
+    }
+    void* data = bytes(size);
     return view<T, sizeof...(Extents)>(static_cast<T*>(data), sizes...);
   }
 
@@ -85,6 +89,8 @@ class workspace {
   };
 
  private:
+  static constexpr std::size_t largest = static_cast<std::size_t>(-1) / 4;  // of a tensor, in bytes
+
   struct block {
     std::byte* data;
     std::size_t size;
@@ -99,8 +105,8 @@ class workspace {
         used_before_ += blocks_[current_].used;
         ++current_;
       } else {
-        if (!blocks_.empty()) used_before_ += blocks_[current_].used;
         grow(std::max(count, std::max<std::size_t>(std::size_t{1} << 20, peak_ / 2)));
+        if (blocks_.size() > 1) used_before_ += blocks_[current_].used;
         current_ = blocks_.size() - 1;
       }
     }
