@@ -50,6 +50,9 @@ struct load_matrix {
   std::vector<std::string> layers;  ///< names of the layers
   index_t experts = 0;              ///< columns; layers with fewer have zeros at the end
   std::vector<double> counts;       ///< [layers, experts]
+  std::vector<double> staging;      ///< of collect_load
+
+  void clear() { std::fill(counts.begin(), counts.end(), 0.0); }
 
   std::span<const double> row(index_t layer) const {
     return {counts.data() + layer * experts, static_cast<std::size_t>(experts)};
@@ -86,15 +89,17 @@ void collect_load(Ctx& ctx, Layer& model, load_matrix& total) {
   expects(total.experts == experts && static_cast<index_t>(total.counts.size()) == layers * experts,
           "collect_load of ", layers, " layers of ", experts, " experts into a matrix of ",
           total.counts.size(), " numbers");
+  total.staging.resize(static_cast<std::size_t>(experts));
   model.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     if (!p.traits().counts_load) return;
     if (static_cast<index_t>(total.layers.size()) <= layer) total.layers.push_back(name.str());
     if (p.gradient_written()) {
-      std::vector<T> counts(static_cast<std::size_t>(p.size()));
-      Ctx::backend::download(ctx, view<const T, 1>(p.template gradient<1>()), counts.data());
+      // The doubles are more than large enough for the counts as T.
+      static_assert(sizeof(T) <= sizeof(double));
+      T* const counts = reinterpret_cast<T*>(total.staging.data());
+      Ctx::backend::download(ctx, view<const T, 1>(p.template gradient<1>()), counts);
       for (index_t e = 0; e < p.size(); ++e)
-        total.counts[static_cast<std::size_t>(layer * experts + e)] +=
-            static_cast<double>(counts[static_cast<std::size_t>(e)]);
+        total.counts[static_cast<std::size_t>(layer * experts + e)] += static_cast<double>(counts[e]);
     }
     ++layer;
   });
