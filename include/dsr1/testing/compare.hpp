@@ -31,7 +31,7 @@ difference compare(const A* values, const B* reference, index_t count) {
     }
     const double gap = std::abs(a - b);
     d.absolute = std::max(d.absolute, std::isfinite(gap) ? gap : std::numeric_limits<double>::infinity());
-    d.scale = std::max(d.scale, std::abs(b));
+    if (std::isfinite(b)) d.scale = std::max(d.scale, std::abs(b));
   }
   return d;
 }
