@@ -40,8 +40,11 @@ struct cpu_tensor {
   template <class Ctx, class T>
   static void fill_normal(Ctx& ctx, view<T, 1> x, const random_stream& stream, double deviation) {
     parallel_rows(ctx, x.rows(), 1, [&](index_t first, index_t count) {
-      for (index_t i = first; i < first + count; ++i)
-        x[i] = static_cast<T>(deviation * stream.normal(static_cast<std::uint64_t>(i)));
+      float four[4] = {};
+      for (index_t i = first; i < first + count; ++i) {
+        if (i == first || i % 4 == 0) stream.normals(static_cast<std::uint64_t>(i / 4), four);
+        x[i] = static_cast<T>(deviation * static_cast<double>(four[i % 4]));
+      }
     });
   }
 

@@ -1,0 +1,121 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// What this machine can do at best, measured in the same run as what we reach.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include <dsr1/cpu/simd.hpp>
+#include <dsr1/cpu/thread_pool.hpp>
+
+namespace machine {
+
+inline double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+namespace detail {
+
+// Twelve independent chains of multiply-adds that never leave the registers.
+template <class S>
+struct fma_loop;
+
+#define DSR1_FMA_LOOP(S, TARGET)                                                      \
+  template <>                                                                         \
+  struct fma_loop<S> {                                                                \
+    static constexpr double flops = 2.0 * S::width * 12;                              \
+    TARGET static float run(long loops) {                                             \
+      const S::vec a = S::set(0.999f), b = S::set(0.001f);                            \
+      S::vec x[12];                                                                   \
+      _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) x[i] = S::set(1.0f + i);  \
+      for (long n = 0; n < loops; ++n)                                                \
+        _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) x[i] = S::fma(x[i], a, b); \
+      float sum = 0;                                                                  \
+      _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) sum += S::sum(x[i]);      \
+      return sum;                                                                     \
+    }                                                                                 \
+  };
+DSR1_FMA_LOOP(dsr1::simd::generic<float>, )
+#if defined(__x86_64__)
+DSR1_FMA_LOOP(dsr1::simd::avx512, DSR1_AVX512)
+// One AVX2 vec is two registers: six of them fill twelve.
+template <>
+struct fma_loop<dsr1::simd::avx2> {
+  using S = dsr1::simd::avx2;
+  static constexpr double flops = 2.0 * S::width * 6;
+  DSR1_AVX2 static float run(long loops) {
+    const S::vec a = S::set(0.999f), b = S::set(0.001f);
+    S::vec x[6];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) x[i] = S::set(1.0f + static_cast<float>(i));
+    for (long n = 0; n < loops; ++n)
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i) x[i] = S::fma(x[i], a, b);
+    float sum = 0;
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) sum += S::sum(x[i]);
+    return sum;
+  }
+};
+#endif
+#undef DSR1_FMA_LOOP
+
+}  // namespace detail
+
+/// Best rate of fp32 multiply-adds over a few runs, in GFLOP/s (a multiply-add counts as two).
+inline double peak_fma_gflops(int threads, int runs = 5) {
+  dsr1::thread_pool pool(threads);
+  double best = 0;
+  volatile float sink = 0;
+  dsr1::simd::dispatch<float>(dsr1::chosen_isa(), [&](auto instructions) {
+    using loop = detail::fma_loop<decltype(instructions)>;
+    constexpr long loops = 3'000'000;
+    for (int r = 0; r < runs; ++r) {
+      const double start = seconds();
+      pool.run(threads, [&](dsr1::index_t, int) { sink = loop::run(loops); });
+      best = std::max(best, loop::flops * loops * threads / (seconds() - start) * 1e-9);
+    }
+  });
+  return best;
+}
+
+struct bandwidth {
+  double read = 0;  ///< GB/s
+  double copy = 0;  ///< GB/s, bytes read plus bytes written
+};
+
+/// Best rates over memory far larger than the caches.
+inline bandwidth memory_bandwidth(int threads, int runs = 5) {
+  constexpr dsr1::index_t words = dsr1::index_t{1} << 25;  // 256 MiB
+  std::vector<std::uint64_t> from(words, 1), to(words, 2);
+  dsr1::thread_pool pool(threads);
+  bandwidth best;
+  volatile std::uint64_t sink = 0;
+  const dsr1::index_t part = words / threads;
+  for (int r = 0; r < runs; ++r) {
+    double start = seconds();
+    pool.run(threads, [&](dsr1::index_t t, int) {
+      const std::uint64_t* p = from.data() + t * part;
+      std::uint64_t a = 0, b = 0, c = 0, d = 0;
+      for (dsr1::index_t i = 0; i + 8 <= part; i += 8) {
+        a += p[i] + p[i + 4];
+        b += p[i + 1] + p[i + 5];
+        c += p[i + 2] + p[i + 6];
+        d += p[i + 3] + p[i + 7];
+      }
+      sink = a + b + c + d;
+    });
+    best.read = std::max(best.read, 8e-9 * static_cast<double>(part * threads) / (seconds() - start));
+    start = seconds();
+    pool.run(threads, [&](dsr1::index_t t, int) {
+      std::copy_n(from.data() + t * part, part, to.data() + t * part);
+    });
+    best.copy = std::max(best.copy, 16e-9 * static_cast<double>(part * threads) / (seconds() - start));
+  }
+  return best;
+}
+
+}  // namespace machine
