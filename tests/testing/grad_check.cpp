@@ -28,7 +28,6 @@ enum class bug { none, dx, weight, bias, one_element, missing, nan, auxiliary };
 /// y[t, i] = w[i] x[t, i]^2 + b[i], with a bug of choice in its backward; adds sum(x^3) to the
 /// auxiliary loss.
 struct square_layer {
-  static constexpr std::string_view name = "square";
   using number = double;
   struct saved {
     view<const double, 2> x;

@@ -48,6 +48,9 @@ struct cpu_linear {
             "m_grouped_matmul of ", extents_text(a), " by ", extents_text(b),
             transpose_b ? " transposed" : "", " into ", extents_text(c), " with ", groups.count(),
             " groups over ", groups.rows(), " rows");
+    expects(bias.data == nullptr || (bias.rows() == groups.count() && bias.columns() == outer),
+            "m_grouped_matmul: the bias is ", extents_text(bias), ", expected [", groups.count(),
+            ", ", outer, "]");
     run_blocks(ctx, groups.count(), groups.longest(), outer, inner, [&](index_t g) {
       const index_t first = groups.begin(g), count = groups.length(g);
       matrix<const T> w = b[g];
@@ -77,6 +80,9 @@ struct cpu_linear {
   template <class Ctx, class T>
   static void grouped_column_sum(Ctx& ctx, view<const T, 2> x, const row_groups& groups,
                                  view<T, 2> y, accumulate add) {
+    expects(y.rows() == groups.count() && y.columns() == x.columns() && x.rows() == groups.rows(),
+            "grouped_column_sum of ", extents_text(x), " into ", extents_text(y), " with ",
+            groups.count(), " groups over ", groups.rows(), " rows");
     constexpr index_t width = 64;
     const index_t blocks = ceil_div(x.columns(), width);
     parallel_for(ctx, groups.count() * blocks, [&](index_t task, int) {
