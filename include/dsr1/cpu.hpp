@@ -1,6 +1,28 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// The CPU backend.
+// All of cpu/: the CPU backend.
 #pragma once
 
+#include <dsr1/cpu/attention_kernels.hpp>
+#include <dsr1/cpu/attention_ops.hpp>
 #include <dsr1/cpu/cpu.hpp>
+#include <dsr1/cpu/device.hpp>
+#include <dsr1/cpu/eigen.hpp>
+#include <dsr1/cpu/gemm_kernels.hpp>
+#include <dsr1/cpu/glu_ops.hpp>
+#include <dsr1/cpu/isa.hpp>
+#include <dsr1/cpu/linear_ops.hpp>
+#include <dsr1/cpu/loss_kernels.hpp>
+#include <dsr1/cpu/loss_ops.hpp>
+#include <dsr1/cpu/norm_ops.hpp>
+#include <dsr1/cpu/optimizer_kernels.hpp>
+#include <dsr1/cpu/optimizer_ops.hpp>
+#include <dsr1/cpu/routing_ops.hpp>
+#include <dsr1/cpu/row_kernels.hpp>
+#include <dsr1/cpu/row_ops.hpp>
+#include <dsr1/cpu/simd.hpp>
+#include <dsr1/cpu/simd_avx2.hpp>
+#include <dsr1/cpu/simd_avx512.hpp>
+#include <dsr1/cpu/simd_generic.hpp>
+#include <dsr1/cpu/tensor_ops.hpp>
+#include <dsr1/cpu/thread_pool.hpp>

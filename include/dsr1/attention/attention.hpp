@@ -22,6 +22,17 @@ struct attention_shape {
   bool bias = false;       ///< what a type leaves out (window, biases, sinks, norms), its
   bool sinks = false;      ///< constructor may still add
   bool qk_norm = false;
+
+  /// Trained numbers of a layer of this shape, without the norm before it.
+  constexpr index_t parameters() const {
+    const index_t rows = (heads + 2 * kv_heads) * head_dim;
+    return rows * dim + dim * heads * head_dim + (bias ? rows + dim : 0) + (sinks ? heads : 0) +
+           (qk_norm ? 2 * head_dim : 0);
+  }
+  /// Keys and values that a layer of this shape caches for `tokens` tokens, in numbers.
+  constexpr index_t cached(index_t tokens) const {
+    return 2 * kv_heads * head_dim * (window > 0 && window < tokens ? window : tokens);
+  }
 };
 
 struct attention_options {

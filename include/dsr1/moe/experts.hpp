@@ -33,9 +33,9 @@ class glu_experts {
       : shape_(shape),
         unit_(unit),
         up_({shape.experts, 2 * shape.hidden, shape.dim},
-            {.init = initial::normal(0.02), .per_expert = true}),
+            {.init = initial::scaled(shape.dim), .per_expert = true}),
         down_({shape.experts, shape.dim, shape.hidden},
-              {.init = initial::normal(0.02), .per_expert = true}) {
+              {.init = initial::scaled(shape.hidden), .per_expert = true}) {
     if (!shape.bias) return;
     up_bias_ = parameter<T>({shape.experts, 2 * shape.hidden}, {.per_expert = true});
     down_bias_ = parameter<T>({shape.experts, shape.dim}, {.per_expert = true});

@@ -22,6 +22,20 @@ struct moe_shape {
   index_t shared_hidden = 0;   ///< of the shared expert; 0 means none
   bool router_bias = false;    ///< what a type leaves out (shared expert, biases), its constructor
   bool expert_bias = false;    ///< may still add
+
+  /// Trained numbers of one expert, of a layer of this shape, and of those that work on a token.
+  constexpr index_t expert_parameters() const {
+    return 3 * dim * hidden + (expert_bias ? 2 * hidden + dim : 0);
+  }
+  constexpr index_t parameters() const { return common_parameters() + experts * expert_parameters(); }
+  constexpr index_t active_parameters() const {
+    return common_parameters() + top_k * expert_parameters();
+  }
+
+ private:
+  constexpr index_t common_parameters() const {
+    return experts * dim + (router_bias ? experts : 0) + 3 * dim * shared_hidden;
+  }
 };
 
 struct moe_options {

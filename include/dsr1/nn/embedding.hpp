@@ -31,7 +31,7 @@ class embedding {
   explicit embedding(embedding_shape given = Shape)
       : vocab_(resolve_extent("embedding: vocab", Shape.vocab, given.vocab)),
         dim_(resolve_extent("embedding: dim", Shape.dim, given.dim)),
-        table_({vocab_, dim_}, {.init = initial::normal(0.02)}) {}
+        table_({vocab_, dim_}, {.init = initial::scaled(dim_)}) {}
 
   index_t vocab() const { return vocab_; }
   index_t dim() const { return dim_; }

@@ -30,7 +30,7 @@ class linear {
   explicit linear(linear_shape given = Shape)
       : in_(resolve_extent("linear: in", Shape.in, given.in)),
         out_(resolve_extent("linear: out", Shape.out, given.out)),
-        weight_({out_, in_}, {.init = initial::normal(0.02)}) {
+        weight_({out_, in_}, {.init = initial::scaled(in_)}) {
     if (given.bias || Shape.bias) bias_ = parameter<T>({out_});
   }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -57,6 +58,10 @@ struct initial {
   static constexpr initial zeros() { return {}; }
   static constexpr initial ones() { return {kind::ones, 0}; }
   static constexpr initial normal(double deviation) { return {kind::normal, deviation}; }
+  /// Keeps the variance of a product over `fan_in` terms: normal with deviation 1 / sqrt(fan_in).
+  static initial scaled(index_t fan_in) {
+    return normal(1 / std::sqrt(static_cast<double>(fan_in)));
+  }
 };
 
 struct parameter_traits {
