@@ -73,8 +73,10 @@ struct cpu_rows {
   static void combine_rows_backward(Ctx& ctx, view<const T, 2> dy, view<const T, 2> x,
                                     slot_table slots, view<const T, 2> weights, view<T, 2> dx,
                                     view<T, 2> dweights) {
-    expects(slots.rows() == dy.rows() && same_extents(x, dx) && same_extents(weights, dweights),
-            "combine_rows_backward of ", extents_text(dy), " by slots ", extents_text(slots));
+    expects(slots.rows() == dy.rows() && x.columns() == dy.columns() && same_extents(x, dx) &&
+                same_extents(weights, slots) && same_extents(weights, dweights),
+            "combine_rows_backward of ", extents_text(dy), " by slots ", extents_text(slots),
+            " and weights ", extents_text(weights), " for x ", extents_text(x));
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
       parallel_rows(ctx, dy.rows(), dy.columns() * slots.columns(), [&](index_t begin, index_t count) {
