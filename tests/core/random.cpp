@@ -92,6 +92,21 @@ TEST_CASE("random: normal numbers have the moments and tails of the normal distr
   }
 }
 
+TEST_CASE("random: normal numbers come in blocks of four, the same one by one") {
+  const random_stream r(14, 3);
+  for (std::uint64_t block = 0; block < 1000; ++block) {
+    float four[4];
+    r.normals(block, four);
+    for (std::uint64_t i = 0; i < 4; ++i) REQUIRE(r.normal(4 * block + i) == static_cast<double>(four[i]));
+  }
+  double correlation[4] = {};  // of each with its neighbour: the pairs share an angle and a radius
+  const int n = 50'000;
+  for (int i = 0; i < n; ++i)
+    for (std::uint64_t lag = 0; lag < 4; ++lag)
+      correlation[lag] += r.normal(static_cast<std::uint64_t>(4 * i) + lag) * r.normal(static_cast<std::uint64_t>(4 * i) + lag + 1) / n;
+  for (const double c : correlation) CHECK(std::abs(c) < 5 / std::sqrt(n));
+}
+
 TEST_CASE("random: streams are independent") {
   const int n = 50'000;
   double correlation = 0;
