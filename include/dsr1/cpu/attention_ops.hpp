@@ -25,6 +25,10 @@ struct cpu_attention {
   static void rotate(Ctx& ctx, view<T, 2> x, index_t head_dim, rope_layout layout,
                      view<const T, 2> cosine, view<const T, 2> sine,
                      const sequence_layout& sequences, bool inverse) {
+    expects(head_dim > 0 && head_dim % 2 == 0 && x.columns() % head_dim == 0 &&
+                cosine.columns() >= head_dim / 2 && same_extents(cosine, sine),
+            "rotate of ", extents_text(x), " by tables ", extents_text(cosine), " and ",
+            extents_text(sine), " in heads of ", head_dim);
     const T sign = inverse ? T(-1) : T(1);
     auto turn = [&](auto kernels, index_t t, index_t position, index_t) {
       expects(position < cosine.rows(), "position ", position, " of row ", t,
@@ -43,9 +47,14 @@ struct cpu_attention {
   template <class Ctx, class T>
   static void store_cache(Ctx& ctx, view<const T, 2> x, const sequence_layout& sequences,
                           index_t ring, view<T, 2> cache) {
+    expects(ring > 0 && x.columns() == cache.columns(), "store_cache of ", extents_text(x),
+            " into a ring of ", ring, " rows of ", extents_text(cache));
+    for (index_t i = 0; i < sequences.count(); ++i)
+      expects(sequences[i].length <= ring, "sequence ", i, " stores ", sequences[i].length,
+              " rows at once in a ring of ", ring);
     auto store = [&](auto, index_t t, index_t position, index_t slot) {
       const index_t row = slot * ring + position % ring;
-      expects(row < cache.rows(), "cache slot ", slot, " is beyond the ", cache.rows() / ring,
+      expects(slot < cache.rows() / ring, "cache slot ", slot, " is beyond the ", cache.rows() / ring,
               " slots of the cache");
       std::copy_n(x.row(t), x.columns(), cache.row(row));
     };
@@ -56,7 +65,7 @@ struct cpu_attention {
   static void attention(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
                         const key_values<T>& kv, view<const T, 1> sinks,
                         const sequence_layout& sequences, view<T, 2> y, view<T, 2> lse) {
-    check(e, q, kv);
+    check<T>(e, q, kv, sinks, sequences, y, lse);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       forward<decltype(instructions)>(ctx, e, q, kv, sinks, sequences, y, lse);
     });
@@ -68,8 +77,13 @@ struct cpu_attention {
                                  const sequence_layout& sequences, view<const T, 2> y,
                                  view<const T, 2> lse, view<const T, 2> dy, view<T, 2> dq,
                                  view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
-    check(e, q, kv);
     expects(kv.ring == 0, "attention_backward from a cache; train without one");
+    check<T>(e, q, kv, sinks, sequences, y, lse);
+    expects(same_extents(q, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
+                same_extents(kv.keys, dv) && (!sinks.data || same_extents(sinks, dsinks)),
+            "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ": dy ",
+            extents_text(dy), ", dq ", extents_text(dq), ", dk ", extents_text(dk), ", dv ",
+            extents_text(dv), ", dsinks ", extents_text(dsinks));
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       backward<decltype(instructions)>(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv,
                                        dsinks, add);
@@ -81,17 +95,33 @@ struct cpu_attention {
   static constexpr index_t k_block = attention_block;
 
   template <class T>
-  static void check(const attention_extents& e, const view<const T, 2>& q,
-                    const key_values<T>& kv) {
+  static void check(const attention_extents& e, const view<const T, 2>& q, const key_values<T>& kv,
+                    const view<const T, 1>& sinks, const sequence_layout& sequences,
+                    const view<const T, 2>& y, const view<const T, 2>& lse) {
     expects(e.heads > 0 && e.kv_heads > 0 && e.heads % e.kv_heads == 0, "attention with ", e.heads,
             " heads and ", e.kv_heads, " key-value heads, expected a multiple");
     expects(q.columns() == e.heads * e.head_dim && kv.keys.columns() == e.kv_heads * e.head_dim &&
-                same_extents(kv.keys, kv.values),
+                same_extents(kv.keys, kv.values) && (kv.ring > 0 || kv.keys.rows() == q.rows()),
             "attention of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
             extents_text(kv.values), " with ", e.heads, " and ", e.kv_heads, " heads of ",
             e.head_dim);
+    expects(same_extents(q, y) && lse.rows() == q.rows() && lse.columns() == e.heads,
+            "attention of q ", extents_text(q), " into y ", extents_text(y), " and lse ",
+            extents_text(lse), " of ", e.heads, " heads");
+    expects(sinks.data == nullptr || sinks.rows() == e.heads, "attention: ", sinks.rows(),
+            " sinks for ", e.heads, " heads");
     expects(kv.ring % k_block == 0, "a cache ring of ", kv.ring, " rows, expected a multiple of ",
             k_block);
+    expects_cover(sequences, q.rows());
+    for (index_t i = 0; kv.ring > 0 && i < sequences.count(); ++i) {
+      const sequence s = sequences[i];
+      expects(s.slot < kv.keys.rows() / kv.ring, "cache slot ", s.slot, " is beyond the ",
+              kv.keys.rows() / kv.ring, " slots of the cache");
+      const index_t seen = s.position + s.length;
+      const index_t kept = e.window > 0 ? std::min(seen, e.window - 1 + s.length) : seen;
+      expects(kept <= kv.ring, "sequence ", i, " needs ", kept, " positions at once, a ring has ",
+              kv.ring);
+    }
   }
 
   /// f(kernels, row, position, slot) over all rows, in parallel.
