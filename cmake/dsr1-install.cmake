@@ -1,1 +1,17 @@
+# Installation and the package files, for an installed tree and for the build tree alike.
 
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_folder ${CMAKE_INSTALL_DATADIR}/cmake/dsr1)
+install(TARGETS dsr1_core EXPORT dsr1-core-targets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT dsr1-core-targets NAMESPACE dsr1:: DESTINATION ${package_folder})
+export(EXPORT dsr1-core-targets NAMESPACE dsr1:: FILE ${PROJECT_BINARY_DIR}/dsr1-core-targets.cmake)
+
+configure_package_config_file(cmake/dsr1-config.cmake.in ${PROJECT_BINARY_DIR}/dsr1-config.cmake
+                              INSTALL_DESTINATION ${package_folder} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/dsr1-config-version.cmake
+                                 COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES ${PROJECT_BINARY_DIR}/dsr1-config.cmake ${PROJECT_BINARY_DIR}/dsr1-config-version.cmake
+        DESTINATION ${package_folder})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/dsr1)

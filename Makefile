@@ -1,0 +1,31 @@
+# The commands of the README. Everything else is CMake: see CMakePresets.json.
+#
+#   make demo           installs what is missing, builds, trains a model on real text, shows it
+#   make demo MINUTES=1 the same for the impatient
+#   make test           installs what is missing, builds, runs the whole suite
+#   make build          configures into build/; all programs land in build/bin/
+
+MINUTES ?= 9
+JOBS ?= $(shell nproc)
+
+.PHONY: demo test build packages format clean
+
+demo: build
+	scripts/demo.sh $(MINUTES)
+
+test: build
+	cmake --build build -j $(JOBS)
+	ctest --test-dir build --output-on-failure -j $(JOBS)
+
+build: packages
+	cmake -S . -B build -G Ninja
+	cmake --build build -j $(JOBS) --target programs
+
+packages:
+	@scripts/install_debian.sh
+
+format:
+	git ls-files '*.hpp' '*.cpp' '*.inc' | xargs clang-format -i
+
+clean:
+	rm -rf build

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// The seed system's model: 128 experts, top-4, rotary positions, a sliding window on every other
+// layer, bias balancing; from a size that learns in minutes on two cores to one for a cluster.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include <dsr1/model/published.hpp>
+
+namespace seed {
+
+using dsr1::index_t;
+
+/// One size of the model. Everything below is known at compile time when the size is.
+/// The architecture is that of gpt-oss (sinks, window on even layers, router bias), so that what it
+/// trains can be stored as such a checkpoint: the balance bias takes part in the weights too, and
+/// so is a router bias.
+struct model_size {
+  index_t vocab = 4096;
+  index_t dim = 128;
+  index_t layers = 4;
+  index_t heads = 4;
+  index_t kv_heads = 2;
+  index_t head_dim = 32;
+  index_t window = 128;   ///< of the even layers; the odd ones see everything
+  index_t hidden = 64;    ///< of one expert
+  index_t experts = 128;
+  index_t top_k = 4;
+  index_t context = 16'384;
+
+  constexpr dsr1::attention_shape attention(index_t layer) const {
+    return {.dim = dim, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim,
+            .window = layer % 2 == 0 ? window : 0, .sinks = true};
+  }
+  constexpr dsr1::moe_shape mixture() const {
+    return {.dim = dim, .hidden = hidden, .experts = experts, .top_k = top_k};
+  }
+
+  /// Trained numbers, and those that work on a token.
+  constexpr index_t parameters() const {
+    return layers * (attention(0).parameters() + mixture().parameters() + 2 * dim) + outside();
+  }
+  constexpr index_t active_parameters() const {
+    return layers * (attention(0).parameters() + mixture().active_parameters() + 2 * dim) + outside();
+  }
+  /// fp32 weights, gradients and the two AdamW states.
+  constexpr index_t training_bytes() const { return 16 * parameters(); }
+  /// Keys and values of `tokens` tokens in all layers, fp32.
+  constexpr index_t cache_bytes(index_t tokens) const {
+    index_t numbers = 0;
+    for (index_t l = 0; l < layers; ++l) numbers += attention(l).cached(tokens);
+    return 4 * numbers;
+  }
+  /// Bytes that one rank sends per step to all-reduce the gradient over many ranks: twice the
+  /// gradient in fp32, or int8 with one fp32 scale per block of 256.
+  constexpr index_t gradient_traffic() const { return 2 * 4 * parameters(); }
+  constexpr index_t gradient_traffic_int8() const { return 2 * (parameters() + parameters() / 256 * 4); }
+
+ private:
+  constexpr index_t outside() const { return 2 * vocab * dim + dim; }
+};
+
+struct named_size {
+  std::string_view name;
+  std::string_view purpose;
+  model_size size;
+};
+
+inline constexpr std::array<named_size, 5> sizes = {{
+    {"nano", "tests: seconds", {.vocab = 512, .dim = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_dim = 16, .window = 32, .hidden = 16}},
+    {"demo", "two cores, minutes", {}},
+    {"small", "a workstation, a day", {.dim = 256, .layers = 6, .heads = 8, .hidden = 128}},
+    {"medium", "a node", {.vocab = 32'768, .dim = 1024, .layers = 12, .heads = 16, .kv_heads = 4, .head_dim = 64, .hidden = 768}},
+    {"large", "a cluster", {.vocab = 201'088, .dim = 2880, .layers = 36, .heads = 64, .kv_heads = 8, .head_dim = 64, .hidden = 2880}},
+}};
+
+constexpr const named_size* find_size(std::string_view name) {
+  for (const named_size& s : sizes)
+    if (s.name == name) return &s;
+  return nullptr;
+}
+
+static_assert(find_size("small")->size.parameters() == 78'777'648, "the size of examples/03_model_as_type");
+static_assert(find_size("large")->size.parameters() > 116'000'000'000);
+
+using gate = dsr1::top_k_softmax_gate;
+using model = dsr1::published_lm<gate, float, dsr1::bias_balance>;
+
+/// The model of a size, without memory yet. `rate` is the step of the balance bias.
+inline model make(const model_size& s, double rate = 1e-2) {
+  using body = std::remove_reference_t<decltype(std::declval<model>().body())>;
+  using block = std::remove_reference_t<decltype(std::declval<body>()[0])>;
+  body layers(s.layers, [&](index_t i) {
+    return block(dsr1::residual(dsr1::pre_norm(dsr1::attention<>(s.attention(i)))),
+                 dsr1::residual(dsr1::pre_norm(
+                     dsr1::moe<dsr1::moe_shape{}, gate, dsr1::bias_balance>(s.mixture(), gate{.weigh_with_bias = true}, dsr1::bias_balance(rate)))));
+  });
+  model m({.vocab = s.vocab, .dim = s.dim}, std::move(layers));
+  // The last product of every residual branch starts smaller, so that depth does not add variance.
+  const double smaller = 1 / std::sqrt(2.0 * static_cast<double>(s.layers));
+  m.for_each_parameter([&](const dsr1::parameter_name& name, auto& p) {
+    const std::string n = name.str();
+    if (n.ends_with("attention.out.weight") || n.ends_with("moe.experts.down")) p.traits().init.deviation *= smaller;
+  });
+  return m;
+}
+
+/// The same model as a type with every size fixed: same parameters, same bits.
+template <model_size S>
+struct fixed {
+  template <class L>
+  using add = dsr1::residual<dsr1::pre_norm<L>>;
+  template <index_t Layer>
+  using block = dsr1::sequential<add<dsr1::attention<S.attention(Layer)>>,
+                                 add<dsr1::moe<S.mixture(), gate, dsr1::bias_balance>>>;
+  using body = dsr1::repeat<dsr1::sequential<block<0>, block<1>>, S.layers / 2>;
+  using type = dsr1::causal_lm<body, dsr1::lm_shape{.vocab = S.vocab, .dim = S.dim}>;
+};
+
+}  // namespace seed
