@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include <dsr1/core/float16.hpp>
 #include <dsr1/tensor/shape.hpp>
@@ -17,10 +18,11 @@ enum class dtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i64, i32, i16, i8, u8,
 
 struct dtype_info {
   dtype type;
-  std::string_view name;
-  index_t bytes;
+  std::string_view name;  ///< as the files spell it
+  index_t bytes;          ///< of an element
 };
 
+/// In the order of `dtype`.
 inline constexpr std::array<dtype_info, 12> dtypes = {{{dtype::f64, "F64", 8},
                                                        {dtype::f32, "F32", 4},
                                                        {dtype::f16, "F16", 2},
@@ -42,6 +44,12 @@ constexpr std::optional<dtype> dtype_of(std::string_view name) {
   return std::nullopt;
 }
 
+/// True for the types that a floating-point parameter may be read from without further numbers.
+constexpr bool is_floating(dtype type) {
+  return type == dtype::f64 || type == dtype::f32 || type == dtype::f16 || type == dtype::bf16;
+}
+
+/// The type whose elements are a T.
 template <class T>
 constexpr dtype dtype_for() {
   if constexpr (std::is_same_v<T, double>) return dtype::f64;
@@ -50,7 +58,13 @@ constexpr dtype dtype_for() {
   else if constexpr (std::is_same_v<T, bf16>) return dtype::bf16;
   else if constexpr (std::is_same_v<T, std::int64_t>) return dtype::i64;
   else if constexpr (std::is_same_v<T, std::int32_t>) return dtype::i32;
-  else return dtype::u8;
+  else if constexpr (std::is_same_v<T, std::int16_t>) return dtype::i16;
+  else if constexpr (std::is_same_v<T, std::int8_t>) return dtype::i8;
+  else if constexpr (std::is_same_v<T, bool>) return dtype::boolean;
+  else {
+    static_assert(std::is_same_v<T, std::uint8_t>, "safetensors files have no type for these elements");
+    return dtype::u8;
+  }
 }
 
 }  // namespace dsr1

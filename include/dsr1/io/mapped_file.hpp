@@ -3,40 +3,33 @@
 // A whole file as read-only memory.
 #pragma once
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <utility>
 
-#include <dsr1/core/error.hpp>
+#include <dsr1/io/open_file.hpp>
 
 namespace dsr1 {
 
-/// Maps a file; pages are read when they are touched. The mapping stays valid when the object
+/// Maps a file; pages are read when they are touched. The bytes stay where they are when the object
 /// moves. Throws `error` naming the path when it cannot be opened, is no regular file, or is empty.
+/// A file that another program makes shorter while it is mapped ends this one (SIGBUS), as with any
+/// mapping; files that `atomic_file` replaces keep their old content for those who mapped them.
 class mapped_file {
  public:
   mapped_file() = default;
-  explicit mapped_file(const std::string& path) : path_(path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    expects(file >= 0, "cannot open ", path, ": ", std::strerror(errno));
-    struct ::stat status = {};
-    const bool known = ::fstat(file, &status) == 0;
-    const bool regular = known && S_ISREG(status.st_mode);
-    size_ = regular ? static_cast<std::size_t>(status.st_size) : 0;
-    void* data = MAP_FAILED;
-    if (size_ > 0) data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    const int reason = errno;
-    ::close(file);
-    expects(regular, path, " is not a regular file");
-    expects(size_ > 0, path, " is empty");
-    expects(data != MAP_FAILED, "cannot map ", path, ": ", std::strerror(reason));
+  explicit mapped_file(std::string path) : path_(std::move(path)) {
+    const open_file file(path_, O_RDONLY | O_NONBLOCK);  // opening a pipe must not wait
+    const struct ::stat status = file.status();
+    expects(!S_ISDIR(status.st_mode), path_, " is a folder, expected a file");
+    expects(S_ISREG(status.st_mode), path_, " is not a regular file");
+    expects(status.st_size > 0, path_, " is empty");
+    size_ = static_cast<std::size_t>(status.st_size);
+    void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+    expects(data != MAP_FAILED, "cannot map ", path_, ": ", std::strerror(errno));
     data_ = static_cast<const std::byte*>(data);
   }
   mapped_file(mapped_file&& other) noexcept { swap(other); }
@@ -49,6 +42,7 @@ class mapped_file {
   }
 
   const std::string& path() const { return path_; }
+  std::size_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
  private:

@@ -22,45 +22,63 @@ std::vector<index_t> shape_of(const parameter<T>& p) {
 }
 
 /// Writes the values of all parameters under their names, atomically; returns the file's hash.
+/// Needs host memory for the largest parameter.
 template <class Ctx, class Layer>
 std::uint64_t save_parameters(Ctx& ctx, const std::filesystem::path& path, Layer& layer,
                               std::map<std::string, std::string> metadata = {}) {
   safetensors_writer out(path, std::move(metadata));
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
+    expects(p.allocated(), "parameter ", name.str(), " has no memory yet; call dsr1::initialize first");
     out.declare(name.str(), dtype_for<T>(), shape_of(p));
   });
   layer.for_each_parameter([&]<class T>(const parameter_name&, parameter<T>& p) {
     std::vector<T> host(static_cast<std::size_t>(p.size()));
     Ctx::backend::download(ctx, view<const T, 1>(p.values().as(p.size())), host.data());
-    out.write(host.data(), p.size() * static_cast<index_t>(sizeof(T)));
+    out.write(std::span<const T>(host));
   });
   const std::uint64_t hash = out.hash();
   out.commit();
   return hash;
 }
 
-/// Reads the values of all parameters of an initialised layer, converting between number types.
-/// Throws `error` naming the file and the tensor when one is missing, has another shape, or (all
-/// of them listed) belongs to no parameter. On an error no parameter has changed.
-template <class Ctx, class Layer>
-void load_parameters(Ctx& ctx, const std::string& path, Layer& layer) {
-  const safetensors file(path);
-  std::set<std::string> unused;
-  for (const auto& [name, tensor] : file.tensors()) unused.insert(name);
-  layer.for_each_parameter([&](const parameter_name& name, auto& p) {
-    const stored_tensor& t = file.at(name.str());
-    expects(t.shape == shape_of(p), path, ": tensor \"", name.str(), "\" is ", t.text(),
-            ", the model has ", stored_tensor{t.type, shape_of(p), {}}.text());
-    unused.erase(name.str());
+/// Reads the values of all parameters of an initialised layer, converting between floating types.
+/// Throws `error` naming the source and the tensor when one is missing, has another shape or no
+/// floating type, or (all of them listed) belongs to no parameter. On an error no parameter has
+/// changed.
+template <class Ctx, tensor_source Source, class Layer>
+void load_parameters(Ctx& ctx, const Source& source, Layer& layer) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : source.tensors()) names.push_back(name);
+  std::set<std::string> unused(names.begin(), names.end());
+  layer.for_each_parameter([&]<class T>(const parameter_name& chain, parameter<T>& p) {
+    const std::string name = chain.str();
+    expects(p.allocated(), "parameter ", name, " has no memory yet; call dsr1::initialize first");
+    const stored_tensor* t = source.find(name);
+    if (t == nullptr)
+      throw error(text(source.path(), " has no tensor \"", name, "\"", suggestion(name, names)));
+    expects(is_floating(t->type), source.path(), ": tensor \"", name, "\" is ", t->text(),
+            ", expected F64, F32, F16 or BF16");
+    expects(t->shape == shape_of(p), source.path(), ": tensor \"", name, "\" is ", t->text(),
+            ", the model has ", stored_tensor{dtype_for<T>(), shape_of(p), {}}.text());
+    unused.erase(name);
   });
   std::string list;
   for (const std::string& name : unused) list += (list.empty() ? "" : ", ") + name;
-  expects(unused.empty(), path, " has ", unused.size(), " tensors that the model does not know: ", list);
+  expects(unused.empty(), source.path(), " has ", unused.size(), " tensors that the model does not know: ",
+          list);
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
+    const stored_tensor& t = *source.find(name.str());
+    if (t.holds<T>()) return Ctx::backend::upload(ctx, t.elements<T>().data(), p.values().as(p.size()));
     std::vector<T> host(static_cast<std::size_t>(p.size()));
-    file.at(name.str()).copy_to(host.data());
-    Ctx::backend::upload(ctx, host.data(), p.values().as(p.size()));
+    t.copy_to(host.data());
+    Ctx::backend::upload(ctx, static_cast<const T*>(host.data()), p.values().as(p.size()));
   });
+}
+
+/// The same from a file.
+template <class Ctx, class Layer>
+void load_parameters(Ctx& ctx, const std::string& path, Layer& layer) {
+  load_parameters(ctx, safetensors(path), layer);
 }
 
 }  // namespace dsr1
