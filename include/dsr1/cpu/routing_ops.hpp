@@ -52,6 +52,10 @@ struct cpu_routing {
   static void affinities_backward(Ctx& ctx, const Gate& gate, rows<T> logits, rows<T> p, rows<T> dp,
                                   const row_groups& groups, std::type_identity_t<T> scale,
                                   view<T, 2> dlogits) {
+    expects(groups.rows() == logits.rows() && dp.rows() == groups.count() &&
+                dp.columns() == logits.columns(),
+            "affinities_backward of ", extents_text(logits), " with ", groups.count(),
+            " groups over ", groups.rows(), " rows and gradients ", extents_text(dp));
     const workspace::scope scope(ctx.workspace());
     const auto group_of = ctx.template take<std::int32_t>(logits.rows());
     for (index_t g = 0; g < groups.count(); ++g)
@@ -94,8 +98,10 @@ struct cpu_routing {
     for (index_t g = 0; g < groups.count(); ++g) {
       if (add == accumulate::no) std::fill_n(counts.row(g), counts.columns(), T(0));
       for (index_t t = groups.begin(g); t < groups.end(g); ++t)
-        for (const std::int32_t e : row(index, t))
+        for (const std::int32_t e : row(index, t)) {
+          expects_expert(t, e, counts.columns());
           if (e >= 0) counts(g, e) += T(1);
+        }
     }
   }
 
@@ -132,8 +138,10 @@ struct cpu_routing {
             extents_text(index), " into ", extents_text(order), " and ", extents_text(slots));
     std::fill(ends.begin(), ends.end(), index_t{0});
     for (index_t t = 0; t < index.rows(); ++t)
-      for (const std::int32_t e : row(index, t))
+      for (const std::int32_t e : row(index, t)) {
+        expects_expert(t, e, static_cast<index_t>(ends.size()));
         if (e >= 0) ++ends[static_cast<std::size_t>(e)];
+      }
     index_t begin = 0;
     for (index_t& e : ends) begin += std::exchange(e, begin);  // now the first row of each expert
     for (index_t t = 0; t < index.rows(); ++t)
@@ -150,6 +158,10 @@ struct cpu_routing {
   }
 
  private:
+  static void expects_expert(index_t token, std::int32_t expert, index_t experts) {
+    expects(expert < experts, "token ", token, " chose expert ", expert, ", expected at most ",
+            experts - 1);
+  }
   template <class T>
   static std::span<T> row(const view<T, 2>& v, index_t t) {
     return {v.row(t), static_cast<std::size_t>(v.columns())};
