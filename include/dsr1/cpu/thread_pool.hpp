@@ -23,7 +23,8 @@ namespace dsr1 {
 /// Runs f(task, worker) for task = 0 .. tasks-1; the caller is worker 0 and works too.
 /// Tasks are handed out one by one, so a descheduled thread delays only the task that it holds.
 /// Which worker runs a task is not defined; results may not depend on it. The first exception of
-/// a task is rethrown to the caller when all tasks are done. A call from inside a task runs there.
+/// a task is rethrown to the caller when no task runs any more; tasks that had not begun may or may
+/// not have run. A call from inside a task runs there.
 class thread_pool {
  public:
   /// `threads` = 0 means as many as the hardware has.
