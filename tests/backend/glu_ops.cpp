@@ -37,7 +37,7 @@ static_assert(!fits<without_gated_unit_backward>);
 
 }  // namespace
 
-TEST_CASE("glu_ops: SwiGLU has no clamp and no offset; the unit of gpt-oss has both") {
+TEST_CASE("glu_ops: SwiGLU has no clamp and no offset, the unit of gpt-oss has both") {
   constexpr glu plain = glu::swiglu(), clamped = glu::clamped_swiglu();
   static_assert(plain.alpha == 1 && plain.offset == 0);
   static_assert(plain.limit == std::numeric_limits<double>::infinity());

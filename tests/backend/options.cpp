@@ -8,7 +8,7 @@
 
 using namespace dsr1;
 
-TEST_CASE("options: all threads and seed zero by default; written by name") {
+TEST_CASE("options: all threads and seed zero by default, written by name") {
   constexpr context_options plain;
   static_assert(plain.threads == 0 && plain.seed == 0);
   constexpr context_options given{.threads = 3, .seed = 17};

@@ -43,7 +43,7 @@ TEST_CASE("buffer: an empty one takes nothing") {
   CHECK(memory.allocations == 0);
 }
 
-TEST_CASE("buffer: moving hands the memory on; every byte goes back where it came from") {
+TEST_CASE("buffer: moving hands the memory on, every byte goes back where it came from") {
   counting_memory first, second;
   {
     buffer<int> a(100, first), b(7, second);

@@ -136,7 +136,7 @@ TEST_CASE("workspace: a scope opened before the first block") {
   CHECK(w.take<char>(10).data == first);
 }
 
-TEST_CASE("workspace: reset joins the blocks into one; warm steps take nothing") {
+TEST_CASE("workspace: reset joins the blocks into one, warm steps take nothing") {
   counting_memory memory;
   workspace w(memory);
   auto step = [&] {
@@ -185,7 +185,7 @@ TEST_CASE("workspace: the peak counts what is in use at one time, in whole lines
   CHECK(w.peak_bytes() == static_cast<std::size_t>(320 + 2 * mega));
 }
 
-TEST_CASE("workspace: an exception ends the scope; no memory leaves all as it was") {
+TEST_CASE("workspace: an exception ends the scope, no memory leaves all as it was") {
   counting_memory memory;
   workspace w(memory);
   float* first = nullptr;
