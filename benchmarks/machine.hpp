@@ -19,47 +19,32 @@ inline double seconds() {
 
 namespace detail {
 
-// Twelve independent chains of multiply-adds that never leave the registers.
+// Different in every lane, so that the compiler cannot compute two equal chains once.
+inline float starts[64];
+
+// Independent chains of multiply-adds in twelve registers, which nothing leaves.
 template <class S>
 struct fma_loop;
 
-#define DSR1_FMA_LOOP(S, TARGET)                                                      \
-  template <>                                                                         \
-  struct fma_loop<S> {                                                                \
-    static constexpr double flops = 2.0 * S::width * 12;                              \
-    TARGET static float run(long loops) {                                             \
-      const S::vec a = S::set(0.999f), b = S::set(0.001f);                            \
-      S::vec x[12];                                                                   \
-      _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) x[i] = S::set(1.0f + i);  \
-      for (long n = 0; n < loops; ++n)                                                \
-        _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) x[i] = S::fma(x[i], a, b); \
-      float sum = 0;                                                                  \
-      _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) sum += S::sum(x[i]);      \
-      return sum;                                                                     \
-    }                                                                                 \
+#define DSR1_FMA_LOOP(S, TARGET, VECS)                                                    \
+  template <>                                                                             \
+  struct fma_loop<S> {                                                                    \
+    static constexpr double flops = 2.0 * S::width * VECS;                                \
+    TARGET static float run(long loops) {                                                 \
+      const S::vec a = S::load(starts + 40), b = S::load(starts + 48);                    \
+      S::vec x[VECS];                                                                     \
+      _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) x[i] = S::load(starts + i); \
+      for (long n = 0; n < loops; ++n)                                                    \
+        _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) x[i] = S::fma(x[i], a, b); \
+      float sum = 0;                                                                      \
+      _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) sum += S::sum(x[i]);        \
+      return sum;                                                                         \
+    }                                                                                     \
   };
-DSR1_FMA_LOOP(dsr1::simd::generic<float>, )
+DSR1_FMA_LOOP(dsr1::simd::generic<float>, , 3)
 #if defined(__x86_64__)
-DSR1_FMA_LOOP(dsr1::simd::avx512, DSR1_AVX512)
-// One AVX2 vec is two registers: six of them fill twelve.
-template <>
-struct fma_loop<dsr1::simd::avx2> {
-  using S = dsr1::simd::avx2;
-  static constexpr double flops = 2.0 * S::width * 6;
-  DSR1_AVX2 static float run(long loops) {
-    const S::vec a = S::set(0.999f), b = S::set(0.001f);
-    S::vec x[6];
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) x[i] = S::set(1.0f + static_cast<float>(i));
-    for (long n = 0; n < loops; ++n)
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) x[i] = S::fma(x[i], a, b);
-    float sum = 0;
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) sum += S::sum(x[i]);
-    return sum;
-  }
-};
+DSR1_FMA_LOOP(dsr1::simd::avx2, DSR1_AVX2, 6)
+DSR1_FMA_LOOP(dsr1::simd::avx512, DSR1_AVX512, 12)
 #endif
 #undef DSR1_FMA_LOOP
 
@@ -70,6 +55,7 @@ inline double peak_fma_gflops(int threads, int runs = 5) {
   dsr1::thread_pool pool(threads);
   double best = 0;
   volatile float sink = 0;
+  for (int i = 0; i < 64; ++i) detail::starts[i] = 0.5f + 0.001f * static_cast<float>(i);
   dsr1::simd::dispatch<float>(dsr1::chosen_isa(), [&](auto instructions) {
     using loop = detail::fma_loop<decltype(instructions)>;
     constexpr long loops = 3'000'000;
