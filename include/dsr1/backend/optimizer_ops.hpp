@@ -31,7 +31,7 @@ struct adamw_numbers {
 };
 
 /// g += decay p; b = g in the first step, else momentum b + (1 - dampening) g;
-/// p -= rate (nesterov ? g + momentum b : b); without momentum p -= rate g
+/// p -= rate (nesterov ? g + momentum b : b); with a momentum of 0 p -= rate g, and no state
 struct sgd_numbers {
   double momentum, dampening;
   bool nesterov, first;
@@ -55,7 +55,8 @@ struct muon_numbers {
 /// muon_momentum(ctx, tensor, numbers, update)  the momentum of one tensor, and u
 /// apply_update(ctx, tensor, update, factor)    p = p (1 - rate decay) - rate factor u
 /// squared_norms(ctx, tensors, norms)           norms[i] = the sum of the squares of gradient i, as
-///     a double on the host; in chunks of fixed size added in order
+///     a double on the host; in chunks of fixed size added in order. Uses gradient and size only.
+/// All throw `error` naming the tensor when a value or a state is missing, or sizes that do not fit.
 template <class Ctx, class T>
 concept optimizer_ops =
     requires(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_tensor<T>& one,

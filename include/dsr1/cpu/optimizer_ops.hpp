@@ -19,6 +19,7 @@ struct cpu_optimizer {
 
   template <class Ctx, class T>
   static void adamw(Ctx& ctx, tensors_of<T> tensors, const adamw_numbers& a) {
+    expect_states("adamw", tensors, 2);
     each_chunk(ctx, tensors, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
       kernels.adamw(t.value + first, at(t.gradient, first), t.state[0] + first, t.state[1] + first, n,
                     a, t.rate, t.decay);
@@ -27,6 +28,7 @@ struct cpu_optimizer {
 
   template <class Ctx, class T>
   static void sgd(Ctx& ctx, tensors_of<T> tensors, const sgd_numbers& a) {
+    expect_states("sgd", tensors, a.momentum != 0 ? 1 : 0);
     each_chunk(ctx, tensors, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
       kernels.sgd(t.value + first, at(t.gradient, first), at(t.state[0], first), n, a, t.rate, t.decay);
     });
@@ -34,6 +36,7 @@ struct cpu_optimizer {
 
   template <class Ctx, class T>
   static void lion(Ctx& ctx, tensors_of<T> tensors, const lion_numbers& a) {
+    expect_states("lion", tensors, 1);
     each_chunk(ctx, tensors, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
       kernels.lion(t.value + first, at(t.gradient, first), t.state[0] + first, n, a, t.rate, t.decay);
     });
@@ -42,8 +45,10 @@ struct cpu_optimizer {
   template <class Ctx, class T>
   static void muon_momentum(Ctx& ctx, const optimizer_tensor<T>& one, const muon_numbers& a,
                             view<T, 1> update) {
+    const tensors_of<T> only(&one, 1);
     expects(update.rows() == one.size, "muon_momentum of ", one.size, " elements into ", update.rows());
-    each_chunk(ctx, tensors_of<T>(&one, 1), [&](auto kernels, const auto& t, index_t first, index_t n) {
+    expect_states("muon_momentum", only, 1);
+    each_chunk(ctx, only, [&](auto kernels, const auto& t, index_t first, index_t n) {
       kernels.muon_momentum(at(t.gradient, first), t.state[0] + first, update.data + first, n, a);
     });
   }
@@ -51,14 +56,18 @@ struct cpu_optimizer {
   template <class Ctx, class T>
   static void apply_update(Ctx& ctx, const optimizer_tensor<T>& one, view<const T, 1> update,
                            double factor) {
+    const tensors_of<T> only(&one, 1);
     expects(update.rows() == one.size, "apply_update of ", update.rows(), " elements to ", one.size);
-    each_chunk(ctx, tensors_of<T>(&one, 1), [&](auto kernels, const auto& t, index_t first, index_t n) {
+    expect_states("apply_update", only, 0);
+    each_chunk(ctx, only, [&](auto kernels, const auto& t, index_t first, index_t n) {
       kernels.apply_update(t.value + first, update.data + first, n, 1 - t.rate * t.decay, t.rate * factor);
     });
   }
 
   template <class Ctx, class T>
   static void squared_norms(Ctx& ctx, tensors_of<T> tensors, std::span<double> norms) {
+    expects(norms.size() == tensors.size(), "squared_norms of ", tensors.size(), " tensors into ",
+            norms.size(), " numbers");
     const workspace::scope scope(ctx.workspace());
     const auto ends = chunk_ends(ctx, tensors);
     const index_t chunks = tensors.empty() ? 0 : ends[ends.rows() - 1];
@@ -73,6 +82,18 @@ struct cpu_optimizer {
 
  private:
   static constexpr index_t chunk = 32'768;
+
+  template <class T>
+  static void expect_states(const char* name, tensors_of<T> tensors, int states) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      const optimizer_tensor<T>& t = tensors[i];
+      expects(t.size >= 0, name, ": tensor ", i, " has ", t.size, " elements");
+      if (t.size == 0) continue;
+      expects(t.value != nullptr, name, ": tensor ", i, " has no values");
+      for (int s = 0; s < states; ++s)
+        expects(t.state[s] != nullptr, name, ": tensor ", i, " lacks state ", s, ", expected ", states);
+    }
+  }
 
   template <class T>
   static T* at(T* p, index_t first) {

@@ -8,23 +8,22 @@
 #include <vector>
 
 #include <dsr1/backend/optimizer_ops.hpp>
+#include <dsr1/backend/tensor_ops.hpp>
 #include <dsr1/optim/parameter_list.hpp>
-#include <dsr1/tensor/workspace.hpp>
 
 namespace dsr1 {
 
-/// sqrt of the sum of squares of all gradients that the optimizer uses, in double and in a fixed
-/// order. Throws `error` naming the parameter and the step when one is not finite.
+/// sqrt of the sum of squares of all gradients that the optimizer uses, in a fixed order: chunks of
+/// fixed size, added in double. Throws `error` naming the parameter, and the step if it is given,
+/// when a gradient is not finite. On several ranks, combine the gradients first.
 template <class Ctx, class T>
   requires optimizer_ops<Ctx, T>
-double global_norm(Ctx& ctx, const parameter_list<T>& parameters, index_t step = 0) {
-  const workspace::scope scope(ctx.workspace());
-  const auto count = static_cast<index_t>(parameters.size());
-  // Both arrays are read by the host; on the CPU the workspace is host memory, elsewhere vectors.
+double global_norm(Ctx& ctx, const parameter_list<T>& parameters, index_t step = -1) {
+  // Arrays that the host reads, so not from the workspace, which may be device memory.
   thread_local std::vector<optimizer_tensor<T>> tensors;
   thread_local std::vector<double> norms;
-  tensors.assign(static_cast<std::size_t>(count), {});
-  norms.assign(static_cast<std::size_t>(count), 0);
+  tensors.assign(parameters.size(), {});
+  norms.assign(parameters.size(), 0);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     parameter<T>& p = *parameters[i].p;
     if (p.traits().update != update_rule::optimizer || !p.gradient_written()) continue;
@@ -34,13 +33,25 @@ double global_norm(Ctx& ctx, const parameter_list<T>& parameters, index_t step =
   Ctx::backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(tensors), std::span<double>(norms));
   double sum = 0;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    expects(std::isfinite(norms[i]), "the gradient of ", parameters[i].name, " is not finite in step ", step);
+    if (!std::isfinite(norms[i])) {
+      // The square of a large but finite float overflows; the square of its double does not.
+      const view<const T, 1> g(tensors[i].gradient, tensors[i].size);
+      norms[i] = Ctx::backend::dot(ctx, g, g);
+    }
+    if (!std::isfinite(norms[i]))
+      throw error(text("the gradient of ", parameters[i].name, " is not finite",
+                       step >= 0 ? text(" in step ", step) : std::string()));
     sum += norms[i];
   }
   return std::sqrt(sum);
 }
 
-/// The factor that brings a gradient of this norm down to `most`: min(1, most / (norm + 1e-6)).
-inline double clip_factor(double norm, double most) { return std::min(1.0, most / (norm + 1e-6)); }
+/// The factor that brings a gradient of this norm down to `most`: min(1, most / (norm + 1e-6)), as
+/// torch's clip_grad_norm_ has it. Give it to `optimizer::step` as the gradient scale.
+inline double clip_factor(double norm, double most) {
+  expects(norm >= 0 && most > 0, "clip_factor: a norm of ", norm, " down to ", most,
+          ", expected numbers of at least and above 0");
+  return std::min(1.0, most / (norm + 1e-6));
+}
 
 }  // namespace dsr1
