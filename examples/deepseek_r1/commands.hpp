@@ -8,6 +8,7 @@
 namespace seed {
 
 void add_prepare(CLI::App& app);
+void add_baselines(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_info(CLI::App& app);

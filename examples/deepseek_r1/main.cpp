@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   constexpr dsr1::version v;
   app.set_version_flag("--version", std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch));
   seed::add_prepare(app);
+  seed::add_baselines(app);
   seed::add_pretrain(app);
   seed::add_generate(app);
   seed::add_info(app);

@@ -14,6 +14,7 @@
 #include <dsr1/cpu.hpp>
 #include <dsr1/data.hpp>
 #include <dsr1/monitor.hpp>
+#include <dsr1/optim.hpp>
 #include <dsr1/train.hpp>
 
 #include "commands.hpp"
@@ -98,7 +99,7 @@ void write_text(const fs::path& path, const std::string& text) {
 }
 
 void draw_loss(const fs::path& run) {
-  dsr1::curve_series loss{.name = "training loss", .smoothing = 0.95}, held{.name = "held-out loss"};
+  dsr1::curve_series loss{.name = "training loss", .points = {}, .smoothing = 0.95}, held{.name = "held-out loss", .points = {}};
   for (const auto& r : dsr1::read_metrics((run / "metrics.jsonl").string())) {
     if (const double v = r.get("loss"); std::isfinite(v)) loss.points.emplace_back(r.get("tokens"), v);
     if (const double v = r.get("held_out_loss"); std::isfinite(v)) held.points.emplace_back(r.get("tokens"), v);

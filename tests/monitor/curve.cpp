@@ -28,7 +28,7 @@ std::string one(std::vector<std::pair<double, double>> points, const curve_optio
 
 TEST_CASE("curve_svg: axes, labels, legend") {
   const std::vector<curve_series> two{{"train & more", {{0, 4}, {100, 2}}}, {"held out", {{50, 3}, {100, 2.5}}}};
-  const std::string s = curve_svg(two, {.title = "Loss", .x_label = "step", .y_label = "nats"});
+  const std::string s = curve_svg(two, {.title = "Loss", .x = "step", .y = "nats"});
   CHECK(mentions(s, ">Loss<", ">step<", ">nats<", "train &amp; more", "held out", ">100<", ">2.5<", "#0072b2", "#d55e00"));
   CHECK(s.find("nan") == std::string::npos);
 }

@@ -18,14 +18,14 @@ namespace dsr1 {
 
 struct curve_series {
   std::string name;
-  std::vector<std::pair<double, double>> points;  ///< ascending in x; a NaN breaks the line
+  std::vector<std::pair<double, double>> points = {};  ///< ascending in x; a NaN breaks the line
   double smoothing = 0;  ///< above 0 and below 1: an exponential mean is drawn over the faint raw line
 };
 
 struct curve_options {
   std::string title = "";
-  std::string x_label = "step";
-  std::string y_label = "";
+  std::string x = "step";  ///< label
+  std::string y = "";      ///< label
   bool log_y = false;    ///< values that are not above zero are left out
   double width = 860;
   double height = 460;
@@ -113,9 +113,9 @@ inline std::string curve_svg(std::span<const curve_series> series, const curve_o
     body += svg::line(place_x(v), top + height, place_x(v), top + height + 5, "#888") +
             svg::label(place_x(v), top + height + 19, svg::tick_text(v), "text-anchor=\"middle\"");
   body += svg::line(left, top, left, top + height, "#888") + svg::line(left, top + height, left + width, top + height, "#888");
-  body += svg::label(left + width / 2, top + height + 40, o.x_label, "text-anchor=\"middle\"");
+  body += svg::label(left + width / 2, top + height + 40, o.x, "text-anchor=\"middle\"");
   const double middle = top + height / 2;
-  body += svg::label(20, middle, o.y_label, text("text-anchor=\"middle\" transform=\"rotate(-90 20 ", svg::number(middle), ")\""));
+  body += svg::label(20, middle, o.y, text("text-anchor=\"middle\" transform=\"rotate(-90 20 ", svg::number(middle), ")\""));
 
   const auto path = [&](const std::vector<std::pair<double, double>>& points) {
     std::string d;
