@@ -22,6 +22,7 @@ class residual {
   residual() = default;
   explicit residual(L inner) : inner_(std::move(inner)) {}
 
+  index_t dim() const { return inner_.dim(); }
   L& inner() { return inner_; }
 
   template <class Ctx>
@@ -70,6 +71,7 @@ class pre_norm {
   explicit pre_norm(L inner = L(), rms_norm_options options = {})
       : norm_(rms_norm_shape{.dim = inner.dim()}, options), inner_(std::move(inner)) {}
 
+  index_t dim() const { return inner_.dim(); }
   L& inner() { return inner_; }
 
   template <class Ctx>
