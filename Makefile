@@ -25,7 +25,7 @@ packages:
 	@scripts/install_debian.sh
 
 format:
-	git ls-files '*.hpp' '*.cpp' '*.inc' | xargs clang-format -i
+	git ls-files '*.hpp' '*.cpp' '*.inc' | xargs clang-format-16 -i
 
 clean:
 	rm -rf build

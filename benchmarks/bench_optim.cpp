@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// Optimizer steps and the global norm in bytes per second, beside what memory allows in the same run.
+// Optimizer steps and the global norm in bytes per second, beside what memory allows in the same
+// run.
 //
 // Bytes are those that the operation must move: AdamW reads value, gradient and two states and
 // writes all but the gradient, 28 bytes per parameter. Compare steps with memory/update (which
@@ -48,7 +49,8 @@ struct weights {
 };
 
 void report(benchmark::State& state, double bytes_per_round) {
-  state.SetBytesProcessed(static_cast<std::int64_t>(bytes_per_round * static_cast<double>(state.iterations())));
+  state.SetBytesProcessed(
+      static_cast<std::int64_t>(bytes_per_round * static_cast<double>(state.iterations())));
 }
 
 /// f(pointer, count) on pieces of 1 MiB of 64 Mi floats, on all threads.
@@ -129,12 +131,15 @@ void orthogonal(benchmark::State& state) {
     cpu::fill_normal(ctx, x.as(x.size()), random_stream(1), 1);
     newton_schulz(ctx, x.as(experts, rows, columns));
   }
-  const double flop = 5.0 * experts * (4.0 * rows * columns * columns + 2.0 * columns * columns * columns);
-  state.counters["FLOP/s"] = benchmark::Counter(flop, benchmark::Counter::kIsIterationInvariantRate);
+  const double flop =
+      5.0 * experts * (4.0 * rows * columns * columns + 2.0 * columns * columns * columns);
+  state.counters["FLOP/s"] =
+      benchmark::Counter(flop, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void add(const char* name, void (*f)(benchmark::State&)) {
-  auto* b = benchmark::RegisterBenchmark(name, f)->ArgName("threads")->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+  auto* b = benchmark::RegisterBenchmark(name, f)->ArgName("threads")->Arg(1)->UseRealTime()->Unit(
+      benchmark::kMillisecond);
   if (const int all = static_cast<int>(std::thread::hardware_concurrency()); all > 1) b->Arg(all);
 }
 

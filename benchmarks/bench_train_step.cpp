@@ -36,7 +36,9 @@ struct bench_shape {
   double flop_per_token() const {
     const auto d = [](index_t x) { return static_cast<double>(x); };
     const double attention = d(dim) * d(heads * head_dim) * 2 + 2 * d(dim) * d(kv * head_dim);
-    const double active = d(layers) * (attention + d(dim * experts) + d(top_k) * 3 * d(dim * hidden)) + d(dim * vocab);
+    const double active =
+        d(layers) * (attention + d(dim * experts) + d(top_k) * 3 * d(dim * hidden)) +
+        d(dim * vocab);
     double score = 0;
     for (index_t l = 0; l < layers; ++l) {
       double keys = 0;
@@ -57,12 +59,22 @@ lm make(const bench_shape& s) {
   using body = std::remove_reference_t<decltype(std::declval<lm>().body())>;
   using block = std::remove_reference_t<decltype(std::declval<body>()[0])>;
   body layers(s.layers, [&](index_t i) {
-    const attention_shape a{.dim = s.dim, .heads = s.heads, .kv_heads = s.kv, .head_dim = s.head_dim,
-                            .window = s.windowed(i) ? s.window : 0, .bias = true, .sinks = true};
-    const moe_shape m{.dim = s.dim, .hidden = s.hidden, .experts = s.experts, .top_k = s.top_k,
-                      .router_bias = true, .expert_bias = true};
+    const attention_shape a{.dim = s.dim,
+                            .heads = s.heads,
+                            .kv_heads = s.kv,
+                            .head_dim = s.head_dim,
+                            .window = s.windowed(i) ? s.window : 0,
+                            .bias = true,
+                            .sinks = true};
+    const moe_shape m{.dim = s.dim,
+                      .hidden = s.hidden,
+                      .experts = s.experts,
+                      .top_k = s.top_k,
+                      .router_bias = true,
+                      .expert_bias = true};
     return block(residual(pre_norm(attention<>(a))),
-                 residual(pre_norm(moe<moe_shape{}, top_k_softmax_gate, no_balance>(m, {}, {}, {.unit = glu::clamped_swiglu()}))));
+                 residual(pre_norm(moe<moe_shape{}, top_k_softmax_gate, no_balance>(
+                     m, {}, {}, {.unit = glu::clamped_swiglu()}))));
   });
   return lm({.vocab = s.vocab, .dim = s.dim}, std::move(layers));
 }
@@ -95,19 +107,23 @@ int main(int argc, char** argv) try {
   app.add_option("--threads", threads, "0: all")->check(CLI::NonNegativeNumber);
   app.add_option("--steps", steps, "in all")->check(CLI::PositiveNumber);
   app.add_option("--warmup", warmup, "not counted")->check(CLI::NonNegativeNumber);
-  app.add_option("--weights", weights, "model.safetensors of a transformers checkpoint of this shape");
+  app.add_option("--weights", weights,
+                 "model.safetensors of a transformers checkpoint of this shape");
   app.add_flag("--json", as_json, "print one line of JSON");
   CLI11_PARSE(app, argc, argv);
 
   const double start = machine::seconds();
-  const bench_shape s = std::find_if(shapes.begin(), shapes.end(), [&](const auto& e) { return e.first == name; })->second;
+  const bench_shape s = std::find_if(shapes.begin(), shapes.end(), [&](const auto& e) {
+                          return e.first == name;
+                        })->second;
   context<cpu> ctx({.threads = threads});
   threads = ctx.device().pool().size();
   lm model = make(s);
   initialize(ctx, model);
   if (!weights.empty()) {
     const safetensors file(weights);
-    load_published(ctx, model, family::gpt_oss, [&](const std::string& n) -> const stored_tensor& { return file.at(n); });
+    load_published(ctx, model, family::gpt_oss,
+                   [&](const std::string& n) -> const stored_tensor& { return file.at(n); });
   }
   trainer train(ctx, model, adamw{.weight_decay = {.value = 0.1, .vectors = true}});
   token_stream stream{.state = 1};
@@ -128,8 +144,9 @@ int main(int argc, char** argv) try {
       }
     }
     const double before = machine::seconds();
-    const training_batch batch[] = {{{view<const std::int32_t, 1>(in.data(), in.size()), sequence_layout(rows)},
-                                     view<const std::int32_t, 1>(out.data(), out.size())}};
+    const training_batch batch[] = {
+        {{view<const std::int32_t, 1>(in.data(), in.size()), sequence_layout(rows)},
+         view<const std::int32_t, 1>(out.data(), out.size())}};
     const step_report r = train.step(batch, 1e-3);
     times.push_back(machine::seconds() - before);
     losses.push_back(r.loss);
@@ -137,23 +154,35 @@ int main(int argc, char** argv) try {
     if (step == 0) first_step = machine::seconds() - start;
   }
   const double tokens = static_cast<double>(s.batch * s.length);
-  const double step = median({times.begin() + std::min<std::ptrdiff_t>(warmup, steps - 1), times.end()});
+  const double step =
+      median({times.begin() + std::min<std::ptrdiff_t>(warmup, steps - 1), times.end()});
   const double gflops = s.flop_per_token() * tokens / step * 1e-9;
   const double peak = machine::peak_fma_gflops(threads);
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   const double mib = static_cast<double>(usage.ru_maxrss) / 1024;
   if (as_json) {
-    const json line = {{"shape", name}, {"threads", threads}, {"instructions", name_of(ctx.device().instructions())},
-                       {"tokens_per_s", tokens / step}, {"gflops", gflops}, {"peak_gflops", peak},
-                       {"fraction_of_peak", gflops / peak}, {"peak_rss_mib", mib}, {"step_s", times}, {"loss", losses},
-                       {"grad_norm", norms}, {"start_to_first_step_s", first_step},
+    const json line = {{"shape", name},
+                       {"threads", threads},
+                       {"instructions", name_of(ctx.device().instructions())},
+                       {"tokens_per_s", tokens / step},
+                       {"gflops", gflops},
+                       {"peak_gflops", peak},
+                       {"fraction_of_peak", gflops / peak},
+                       {"peak_rss_mib", mib},
+                       {"step_s", times},
+                       {"loss", losses},
+                       {"grad_norm", norms},
+                       {"start_to_first_step_s", first_step},
                        {"parameters", count_parameters(model, s.top_k).total}};
     std::printf("%s\n", line.dump().c_str());
   } else {
-    std::printf("%s, %d threads, %s: %.0f tokens/s, %.1f GFLOP/s = %.0f %% of the multiply-add peak (%.0f), "
-                "%.0f MiB, first step done after %.2f s\nloss", name.c_str(), threads,
-                std::string(name_of(ctx.device().instructions())).c_str(), tokens / step, gflops, 100 * gflops / peak, peak, mib, first_step);
+    std::printf(
+        "%s, %d threads, %s: %.0f tokens/s, %.1f GFLOP/s = %.0f %% of the multiply-add peak "
+        "(%.0f), "
+        "%.0f MiB, first step done after %.2f s\nloss",
+        name.c_str(), threads, std::string(name_of(ctx.device().instructions())).c_str(),
+        tokens / step, gflops, 100 * gflops / peak, peak, mib, first_step);
     for (const double l : losses) std::printf(" %.5f", l);
     std::printf("\n");
   }

@@ -26,20 +26,20 @@ inline float starts[64];
 template <class S>
 struct fma_loop;
 
-#define DSR1_FMA_LOOP(S, TARGET, VECS)                                                    \
-  template <>                                                                             \
-  struct fma_loop<S> {                                                                    \
-    static constexpr double flops = 2.0 * S::width * VECS;                                \
-    TARGET static float run(long loops) {                                                 \
-      const S::vec a = S::load(starts + 40), b = S::load(starts + 48);                    \
-      S::vec x[VECS];                                                                     \
-      _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) x[i] = S::load(starts + i); \
-      for (long n = 0; n < loops; ++n)                                                    \
+#define DSR1_FMA_LOOP(S, TARGET, VECS)                                                     \
+  template <>                                                                              \
+  struct fma_loop<S> {                                                                     \
+    static constexpr double flops = 2.0 * S::width * VECS;                                 \
+    TARGET static float run(long loops) {                                                  \
+      const S::vec a = S::load(starts + 40), b = S::load(starts + 48);                     \
+      S::vec x[VECS];                                                                      \
+      _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) x[i] = S::load(starts + i);  \
+      for (long n = 0; n < loops; ++n)                                                     \
         _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) x[i] = S::fma(x[i], a, b); \
-      float sum = 0;                                                                      \
-      _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) sum += S::sum(x[i]);        \
-      return sum;                                                                         \
-    }                                                                                     \
+      float sum = 0;                                                                       \
+      _Pragma("GCC unroll 12") for (int i = 0; i < VECS; ++i) sum += S::sum(x[i]);         \
+      return sum;                                                                          \
+    }                                                                                      \
   };
 DSR1_FMA_LOOP(dsr1::simd::generic<float>, , 3)
 #if defined(__x86_64__)
@@ -94,12 +94,14 @@ inline bandwidth memory_bandwidth(int threads, int runs = 5) {
       }
       sink = a + b + c + d;
     });
-    best.read = std::max(best.read, 8e-9 * static_cast<double>(part * threads) / (seconds() - start));
+    best.read =
+        std::max(best.read, 8e-9 * static_cast<double>(part * threads) / (seconds() - start));
     start = seconds();
     pool.run(threads, [&](dsr1::index_t t, int) {
       std::copy_n(from.data() + t * part, part, to.data() + t * part);
     });
-    best.copy = std::max(best.copy, 16e-9 * static_cast<double>(part * threads) / (seconds() - start));
+    best.copy =
+        std::max(best.copy, 16e-9 * static_cast<double>(part * threads) / (seconds() - start));
   }
   return best;
 }

@@ -24,11 +24,12 @@ int main() {
   const dsr1::view<const float, 2> x(mine.data(), 100, 64);  // [tokens, dim], nothing is copied
 
   mixture::saved saved;
-  const auto y = layer.forward(ctx, x, saved);               // lives in the context's workspace
-  const auto dx = layer.backward(ctx, y, saved);             // as if the loss were |y|^2 / 2
+  const auto y = layer.forward(ctx, x, saved);    // lives in the context's workspace
+  const auto dx = layer.backward(ctx, y, saved);  // as if the loss were |y|^2 / 2
   // [/layer]
 
-  std::printf("y is [%td, %td], dx is [%td, %td]\n", y.rows(), y.columns(), dx.rows(), dx.columns());
+  std::printf("y is [%td, %td], dx is [%td, %td]\n", y.rows(), y.columns(), dx.rows(),
+              dx.columns());
   std::size_t numbers = 0;
   // [visit]
   layer.for_each_parameter([&](const dsr1::parameter_name& name, auto& p) {

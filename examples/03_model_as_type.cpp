@@ -18,7 +18,8 @@ constexpr dsr1::moe_shape think{.dim = 256, .hidden = 128, .experts = 128, .top_
 template <class L>
 using add = dsr1::residual<dsr1::pre_norm<L>>;
 template <dsr1::attention_shape Look>
-using block = dsr1::sequential<add<dsr1::attention<Look>>, add<dsr1::moe<think, dsr1::sigmoid_gate>>>;
+using block =
+    dsr1::sequential<add<dsr1::attention<Look>>, add<dsr1::moe<think, dsr1::sigmoid_gate>>>;
 
 using body = dsr1::repeat<dsr1::sequential<block<near>, block<far>>, 3>;  // six layers
 using model = dsr1::causal_lm<body, dsr1::lm_shape{.vocab = 4096, .dim = 256}>;

@@ -23,8 +23,8 @@ double train_until(Trainer& trainer, dsr1::index_t last) {
         {{tiny::view_of(ids, 0, 128), dsr1::sequence_layout(rows)}, tiny::view_of(ids, 1, 128)}};
     report = trainer.step(batch, 3e-3 * rate(trainer.steps()));
     if (report.step % 20 == 0)
-      std::printf("step %3td  loss %.3f  gradient norm %.2f  busiest expert +%.0f %%\n", report.step,
-                  report.loss, report.gradient_norm, 100 * report.max_violation);
+      std::printf("step %3td  loss %.3f  gradient norm %.2f  busiest expert +%.0f %%\n",
+                  report.step, report.loss, report.gradient_norm, 100 * report.max_violation);
   }
   return report.loss;
 }

@@ -15,8 +15,8 @@ int main() {
   const dsr1::schedule rate{.warmup = 10, .total = 500};
   while (trainer.steps() < 500) {
     const auto ids = tiny::bytes(static_cast<std::size_t>(trainer.steps()) * 97, 129);
-    const dsr1::training_batch batch[] = {{{tiny::view_of(ids, 0, 128), dsr1::sequence_layout(128)},
-                                           tiny::view_of(ids, 1, 128)}};
+    const dsr1::training_batch batch[] = {
+        {{tiny::view_of(ids, 0, 128), dsr1::sequence_layout(128)}, tiny::view_of(ids, 1, 128)}};
     trainer.step(batch, 3e-3 * rate(trainer.steps()));
   }
 
@@ -29,7 +29,8 @@ int main() {
   for (int i = 0; i < 2; ++i) fresh[i].assign(answers[i].begin(), answers[i].end());
   for (int n = 0; n < 40; ++n) {
     // Both requests in one call; neither changes a bit of the other.
-    const dsr1::decode_input inputs[] = {{.slot = 0, .tokens = fresh[0]}, {.slot = 1, .tokens = fresh[1]}};
+    const dsr1::decode_input inputs[] = {{.slot = 0, .tokens = fresh[0]},
+                                         {.slot = 1, .tokens = fresh[1]}};
     const auto logits = decode.feed(inputs);
     for (int i = 0; i < 2; ++i) {
       const std::int32_t next = draw(std::span(logits.row(i), 256));

@@ -12,11 +12,13 @@
 
 namespace tiny {
 
-inline constexpr dsr1::attention_shape look{.dim = 64, .heads = 4, .kv_heads = 2, .head_dim = 16, .window = 32};
+inline constexpr dsr1::attention_shape look{
+    .dim = 64, .heads = 4, .kv_heads = 2, .head_dim = 16, .window = 32};
 inline constexpr dsr1::moe_shape think{.dim = 64, .hidden = 32, .experts = 16, .top_k = 2};
 template <class L>
 using add = dsr1::residual<dsr1::pre_norm<L>>;
-using body = dsr1::repeat<dsr1::sequential<add<dsr1::attention<look>>, add<dsr1::moe<think, dsr1::sigmoid_gate>>>, 2>;
+using body = dsr1::repeat<
+    dsr1::sequential<add<dsr1::attention<look>>, add<dsr1::moe<think, dsr1::sigmoid_gate>>>, 2>;
 using model = dsr1::causal_lm<body, dsr1::lm_shape{.vocab = 256, .dim = 64, .tied = true}>;
 
 inline constexpr std::string_view text =
@@ -32,8 +34,8 @@ inline std::vector<std::int32_t> bytes(std::size_t first, std::size_t count) {
   return ids;
 }
 
-inline dsr1::view<const std::int32_t, 1> view_of(const std::vector<std::int32_t>& ids, std::size_t first,
-                                                 std::size_t count) {
+inline dsr1::view<const std::int32_t, 1> view_of(const std::vector<std::int32_t>& ids,
+                                                 std::size_t first, std::size_t count) {
   return dsr1::view<const std::int32_t, 1>(ids.data() + first, count);
 }
 

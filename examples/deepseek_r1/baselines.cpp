@@ -59,18 +59,23 @@ std::optional<dsr1::index_t> compressed_size(const char* program, const fs::path
   dsr1::index_t size = 0;
   std::vector<char> block(1 << 16);
   for (::ssize_t n = 0; started && (n = ::read(ends[0], block.data(), block.size())) != 0;) {
-    if (n > 0) size += n;
-    else if (errno != EINTR) break;
+    if (n > 0)
+      size += n;
+    else if (errno != EINTR)
+      break;
   }
   ::close(ends[0]);
   int status = 0;
-  if (!started || ::waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return {};
+  if (!started || ::waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+      WEXITSTATUS(status) != 0)
+    return {};
   return size;
 }
 
 /// Bits for every target of `text` under the frequencies of `train`.
 double unigram_bits(const dsr1::dataset& train, const dsr1::dataset& text, dsr1::index_t vocab) {
-  std::vector<double> counts(static_cast<std::size_t>(vocab), 1);  // plus one: nothing is impossible
+  std::vector<double> counts(static_cast<std::size_t>(vocab),
+                             1);  // plus one: nothing is impossible
   const auto for_each_target = [](const dsr1::dataset& data, auto&& f) {
     for (dsr1::index_t d = 0; d < data.documents(); ++d) {
       const dsr1::token_run run = data.document(d);
@@ -106,13 +111,15 @@ dsr1::json measure_baselines(const dsr1::data_manifest& manifest) {
     out.close();
     dsr1::expects(out.good(), "cannot write ", file.path.string());
   }
-  dsr1::expects(bytes == manifest.held_out.bytes, "the held-out tokens decode to ", bytes, " bytes, ",
-                (manifest.folder / "manifest.json").string(), " says ", manifest.held_out.bytes);
+  dsr1::expects(bytes == manifest.held_out.bytes, "the held-out tokens decode to ", bytes,
+                " bytes, ", (manifest.folder / "manifest.json").string(), " says ",
+                manifest.held_out.bytes);
   const auto per_byte = [&](double bits) { return bits / static_cast<double>(bytes); };
   dsr1::json out = dsr1::json::object();
   for (const char* program : {"gzip", "xz"}) {
     const auto size = compressed_size(program, file.path);
-    out[std::string(program) + "_9"] = size ? dsr1::json(per_byte(8.0 * static_cast<double>(*size))) : dsr1::json();
+    out[std::string(program) + "_9"] =
+        size ? dsr1::json(per_byte(8.0 * static_cast<double>(*size))) : dsr1::json();
   }
   out["unigram"] = per_byte(unigram_bits(train, held_out, manifest.vocab));
   return out;
@@ -120,15 +127,18 @@ dsr1::json measure_baselines(const dsr1::data_manifest& manifest) {
 
 std::string baselines_table(const dsr1::data_manifest& manifest) {
   const dsr1::json& b = manifest.baselines;
-  std::string out = fmt::format("held-out text: {} bytes, bits per byte:\n", manifest.held_out.bytes);
+  std::string out =
+      fmt::format("held-out text: {} bytes, bits per byte:\n", manifest.held_out.bytes);
   for (const char* name : {"gzip_9", "xz_9", "unigram"})
-    out += b.contains(name) && b[name].is_number() ? fmt::format("  {:<8} {:.4f}\n", name, b[name].get<double>())
-                                                   : fmt::format("  {:<8} not measured\n", name);
+    out += b.contains(name) && b[name].is_number()
+               ? fmt::format("  {:<8} {:.4f}\n", name, b[name].get<double>())
+               : fmt::format("  {:<8} not measured\n", name);
   return out;
 }
 
 void add_baselines(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("baselines", "Measure gzip, xz and a unigram model on the held-out text again");
+  CLI::App* command = app.add_subcommand(
+      "baselines", "Measure gzip, xz and a unigram model on the held-out text again");
   const auto folder = std::make_shared<std::string>();
   command->add_option("DIR", *folder, "Folder that `prepare` wrote")->required();
   command->callback([folder] {

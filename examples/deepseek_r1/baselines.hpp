@@ -13,9 +13,11 @@ namespace seed {
 /// documents, one after the other, nothing between them (`held_out.bytes` of the manifest).
 ///
 ///     gzip_9, xz_9  8 x the compressed size / bytes; the program compresses all documents as one
-///                   stream, so it may use earlier held-out documents, and has seen no training text
+///                   stream, so it may use earlier held-out documents, and has seen no training
+///                   text
 ///     unigram       the tokens of each document and its end-of-document token, coded by their
-///                   frequencies in the training split, plus one each: what a model gets without context
+///                   frequencies in the training split, plus one each: what a model gets without
+///                   context
 ///
 /// A language model's figure is its summed loss over the same targets as `unigram` in nats, over
 /// ln 2 and the bytes; it pays for the ends of the documents, which the compressors are not told.

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// The sub-commands of the program; each has a source file of its own and adds itself to the options.
+// The sub-commands of the program; each has a source file of its own and adds itself to the
+// options.
 #pragma once
 
 #include <CLI/CLI.hpp>

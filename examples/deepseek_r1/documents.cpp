@@ -23,9 +23,10 @@ namespace {
 constexpr std::size_t largest = std::size_t{64} << 20;
 
 const std::set<std::string, std::less<>> plain_endings = {
-    "txt", "md", "rst", "adoc", "text", "tex", "pod", "org", "c", "h", "hpp", "hh", "hxx", "cc", "cpp", "cxx", "inc",
-    "tcc", "cu", "cuh", "py", "go", "rs", "java", "js", "ts", "rb", "pl", "pm", "sh", "bash", "lua", "scm", "hs", "ml",
-    "cmake", "sql", "awk", "el", "lisp", "f90", "swift", "kt", "cs", "php", "r", "jl", "tcl"};
+    "txt", "md",  "rst", "adoc", "text", "tex",   "pod",  "org", "c",   "h",  "hpp", "hh",
+    "hxx", "cc",  "cpp", "cxx",  "inc",  "tcc",   "cu",   "cuh", "py",  "go", "rs",  "java",
+    "js",  "ts",  "rb",  "pl",   "pm",   "sh",    "bash", "lua", "scm", "hs", "ml",  "cmake",
+    "sql", "awk", "el",  "lisp", "f90",  "swift", "kt",   "cs",  "php", "r",  "jl",  "tcl"};
 const std::set<std::string, std::less<>> html_endings = {"html", "htm", "xhtml", "page"};
 
 /// ".3", ".1ssl", ".3type": the section of a manual page.
@@ -40,12 +41,17 @@ bool classify(found_file& file) {
   file.compressed = name.ends_with(".gz");
   if (file.compressed) name.resize(name.size() - 3);
   const std::size_t dot = name.rfind('.');
-  if (dot == std::string::npos) return !file.compressed;  // README, and the headers of a C++ library
+  if (dot == std::string::npos)
+    return !file.compressed;  // README, and the headers of a C++ library
   std::string ending = name.substr(dot + 1);
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (html_endings.contains(ending)) file.kind = markup::html;
-  else if (is_manual_section(ending)) file.kind = markup::roff;
-  else return plain_endings.contains(ending);
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (html_endings.contains(ending))
+    file.kind = markup::html;
+  else if (is_manual_section(ending))
+    file.kind = markup::roff;
+  else
+    return plain_endings.contains(ending);
   return true;
 }
 
@@ -56,12 +62,15 @@ std::vector<dsr1::data_source> read_sources(const fs::path& path) {
   for (int number = 1; std::getline(in, line); ++number) {
     std::vector<std::string> fields(1);
     for (const char c : line) {
-      if (c == '\t') fields.emplace_back();
-      else fields.back() += c;
+      if (c == '\t')
+        fields.emplace_back();
+      else
+        fields.back() += c;
     }
-    dsr1::expects(fields.size() == 4 && !fields[0].empty(), path.string(), ":", number, " has ", fields.size(),
-                  " fields, expected name, version, licence and kind between tabs");
-    out.push_back({.name = fields[0], .version = fields[1], .licence = fields[2], .kind = fields[3]});
+    dsr1::expects(fields.size() == 4 && !fields[0].empty(), path.string(), ":", number, " has ",
+                  fields.size(), " fields, expected name, version, licence and kind between tabs");
+    out.push_back(
+        {.name = fields[0], .version = fields[1], .licence = fields[2], .kind = fields[3]});
   }
   return out;
 }
@@ -79,7 +88,8 @@ std::string inflated(const fs::path& path) {
   }
   int failure = Z_OK;
   const char* reason = gzerror(file.get(), &failure);
-  dsr1::expects(failure == Z_OK || failure == Z_STREAM_END, "cannot read ", path.string(), ": ", reason);
+  dsr1::expects(failure == Z_OK || failure == Z_STREAM_END, "cannot read ", path.string(), ": ",
+                reason);
   return out;
 }
 
@@ -98,24 +108,29 @@ found_files find_files(std::span<const std::string> inputs) {
     const std::size_t rest = out.sources.size();  // what belongs to no listed source
     fs::path name = root.lexically_normal();
     if (!name.has_filename()) name = name.parent_path();
-    out.sources.push_back({.name = name.filename().string(), .version = "", .licence = "not stated", .kind = "text"});
+    out.sources.push_back(
+        {.name = name.filename().string(), .version = "", .licence = "not stated", .kind = "text"});
     if (!fs::is_directory(root)) {
       found_file file{.path = root, .source = rest};
       classify(file);
       out.files.push_back(file);
       continue;
     }
-    for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied)) {
+    for (const auto& entry :
+         fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied)) {
       if (entry.is_symlink() || !entry.is_regular_file() || entry.path() == table) continue;
       found_file file{.path = entry.path(), .source = rest};
       const std::string top = entry.path().lexically_relative(root).begin()->string();
       for (std::size_t s = first; s < rest; ++s)
         if (out.sources[s].name == top) file.source = s;
-      if (classify(file)) out.files.push_back(file);
-      else ++out.skipped;
+      if (classify(file))
+        out.files.push_back(file);
+      else
+        ++out.skipped;
     }
   }
-  std::sort(out.files.begin(), out.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+  std::sort(out.files.begin(), out.files.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
   return out;
 }
 
@@ -127,7 +142,8 @@ std::string read_text(const found_file& file) {
     std::error_code failure;
     const auto size = fs::file_size(file.path, failure);
     dsr1::expects(!failure, "cannot read ", file.path.string(), ": ", failure.message());
-    dsr1::expects(size <= largest, file.path.string(), " has ", size, " bytes, expected at most ", largest);
+    dsr1::expects(size <= largest, file.path.string(), " has ", size, " bytes, expected at most ",
+                  largest);
     std::ifstream in(file.path, std::ios::binary);
     raw.resize(size);
     in.read(raw.data(), static_cast<std::streamsize>(size));

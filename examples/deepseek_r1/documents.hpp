@@ -23,9 +23,10 @@ struct found_file {
 };
 
 struct found_files {
-  std::vector<found_file> files;           ///< sorted by path: the order decides which duplicate stays
-  std::vector<dsr1::data_source> sources;  ///< names, versions, licences and kinds; numbers are zero
-  dsr1::index_t skipped = 0;               ///< files whose names promise no text
+  std::vector<found_file> files;  ///< sorted by path: the order decides which duplicate stays
+  std::vector<dsr1::data_source>
+      sources;                ///< names, versions, licences and kinds; numbers are zero
+  dsr1::index_t skipped = 0;  ///< files whose names promise no text
 };
 
 /// Walks folders; a file given by name is taken whatever its name. Symbolic links are not followed.

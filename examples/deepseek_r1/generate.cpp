@@ -31,8 +31,8 @@ void generate(options o) {
   const auto steps = dsr1::checkpoint::steps(checkpoints_of(o.run));
   dsr1::expects(!steps.empty(), o.run, " has no checkpoint yet");
   const index_t step = o.step < 0 ? steps.back() : o.step;
-  dsr1::expects(std::find(steps.begin(), steps.end(), step) != steps.end(), o.run, " has no checkpoint of step ", step,
-                "; the newest is ", steps.back());
+  dsr1::expects(std::find(steps.begin(), steps.end(), step) != steps.end(), o.run,
+                " has no checkpoint of step ", step, "; the newest is ", steps.back());
   const auto path = dsr1::checkpoint::path_of(checkpoints_of(o.run), step);
 
   dsr1::context<dsr1::cpu> ctx({.threads = o.threads});
@@ -42,7 +42,8 @@ void generate(options o) {
   const tokenizer words((std::filesystem::path(c.data) / manifest.tokenizer).string());
   o.what.end = manifest.end_of_document;
   const generation_report r = generate_text(std::cout, ctx, m, c, words, o.what);
-  std::cerr << fmt::format("[{} prompt tokens in {:.3f} s; {} tokens, {:.0f} tokens/s]\n", r.prompt_tokens, r.prompt_seconds, r.tokens,
+  std::cerr << fmt::format("[{} prompt tokens in {:.3f} s; {} tokens, {:.0f} tokens/s]\n",
+                           r.prompt_tokens, r.prompt_seconds, r.tokens,
                            static_cast<double>(r.tokens) / std::max(r.seconds, 1e-9));
 }
 
@@ -53,10 +54,18 @@ void add_generate(CLI::App& app) {
   CLI::App* sub = app.add_subcommand("generate", "Text from a trained run");
   sub->add_option("run", o->run, "folder of the run")->required()->check(CLI::ExistingDirectory);
   sub->add_option("--prompt", o->what.prompt, "how the text begins");
-  sub->add_option("--tokens", o->what.tokens, "most tokens")->check(CLI::PositiveNumber)->capture_default_str();
-  sub->add_option("--temperature", o->what.sampling.temperature, "0: always the likeliest")->check(CLI::NonNegativeNumber)->capture_default_str();
-  sub->add_option("--top-k", o->what.sampling.top_k, "0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
-  sub->add_option("--top-p", o->what.sampling.top_p)->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  sub->add_option("--tokens", o->what.tokens, "most tokens")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->add_option("--temperature", o->what.sampling.temperature, "0: always the likeliest")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--top-k", o->what.sampling.top_k, "0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--top-p", o->what.sampling.top_p)
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   sub->add_option("--seed", o->what.sampling.seed)->capture_default_str();
   sub->add_option("--step", o->step, "checkpoint of this step instead of the newest");
   sub->add_option("--threads", o->threads, "0: all")->check(CLI::NonNegativeNumber);

@@ -19,7 +19,7 @@ namespace seed {
 struct generation {
   std::string prompt;
   index_t tokens = 200;
-  std::int32_t end = -1;       ///< token that ends a document
+  std::int32_t end = -1;  ///< token that ends a document
   dsr1::sampler_options sampling = {};
 };
 
@@ -31,15 +31,19 @@ struct generation_report {
 /// Writes the prompt and what follows. A document begins with the end-of-document token, as in
 /// training; another one ends the text.
 template <class Ctx>
-generation_report generate_text(std::ostream& out, Ctx& ctx, model& m, const run_config& c, const tokenizer& words,
-                                const generation& g) {
-  const auto now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+generation_report generate_text(std::ostream& out, Ctx& ctx, model& m, const run_config& c,
+                                const tokenizer& words, const generation& g) {
+  const auto now = [] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
   std::vector<std::int32_t> fresh = words.encode(g.prompt);
   fresh.insert(fresh.begin(), g.end);
   const auto length = static_cast<index_t>(fresh.size());
-  dsr1::expects(length + g.tokens <= c.size.context, "a prompt of ", length, " tokens and ", g.tokens,
-                " more, the model's context is ", c.size.context);
-  dsr1::decoder decode(ctx, m, dsr1::cache_options{.slots = 1, .capacity = length + g.tokens, .chunk = 256});
+  dsr1::expects(length + g.tokens <= c.size.context, "a prompt of ", length, " tokens and ",
+                g.tokens, " more, the model's context is ", c.size.context);
+  dsr1::decoder decode(
+      ctx, m, dsr1::cache_options{.slots = 1, .capacity = length + g.tokens, .chunk = 256});
   dsr1::sampler draw(g.sampling);
   stream_decoder text(words);
   generation_report r{.prompt_tokens = length};

@@ -20,24 +20,28 @@ bool among(std::string_view name, const std::array<std::string_view, N>& list) {
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 
-constexpr std::array<std::string_view, 9> never_text = {"head", "nav", "svg", "template",
-                                                         "noscript", "iframe", "info", "footer", "button"};
+constexpr std::array<std::string_view, 9> never_text = {
+    "head", "nav", "svg", "template", "noscript", "iframe", "info", "footer", "button"};
 // What generators of documentation call their navigation.
 constexpr std::array<std::string_view, 16> navigation = {
-    "navheader", "navfooter", "navigation", "related", "sphinxsidebar", "sidebar", "footer", "docnav", "breadcrumbs",
-    "headerlink", "toc", "prevnext", "DonationFrame", "aside", "menu", "indextable"};
-constexpr std::array<std::string_view, 12> paragraphs = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "title",
-                                                         "blockquote", "screen", "section"};
-constexpr std::array<std::string_view, 18> lines = {"div", "br", "li", "tr", "dt", "dd", "table", "ul", "ol", "dl", "hr",
-                                                    "item", "steps", "list", "terms", "article", "main", "body"};
+    "navheader",     "navfooter", "navigation",  "related",    "sphinxsidebar", "sidebar",
+    "footer",        "docnav",    "breadcrumbs", "headerlink", "toc",           "prevnext",
+    "DonationFrame", "aside",     "menu",        "indextable"};
+constexpr std::array<std::string_view, 12> paragraphs = {
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "title", "blockquote", "screen", "section"};
+constexpr std::array<std::string_view, 18> lines = {
+    "div", "br", "li",   "tr",    "dt",   "dd",    "table",   "ul",   "ol",
+    "dl",  "hr", "item", "steps", "list", "terms", "article", "main", "body"};
 constexpr std::array<std::string_view, 5> empty_elements = {"br", "hr", "img", "meta", "link"};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 26> entities = {{
-    {"amp", "&"}, {"lt", "<"}, {"gt", ">"}, {"quot", "\""}, {"apos", "'"}, {"nbsp", " "},
-    {"mdash", "\u2014"}, {"ndash", "\u2013"}, {"hellip", "\u2026"}, {"lsquo", "\u2018"}, {"rsquo", "\u2019"},
-    {"ldquo", "\u201c"}, {"rdquo", "\u201d"}, {"laquo", "\u00ab"}, {"raquo", "\u00bb"}, {"copy", "\u00a9"},
-    {"auml", "\u00e4"}, {"ouml", "\u00f6"}, {"uuml", "\u00fc"}, {"szlig", "\u00df"}, {"eacute", "\u00e9"},
-    {"egrave", "\u00e8"}, {"times", "\u00d7"}, {"middot", "\u00b7"}, {"rarr", "\u2192"}, {"le", "\u2264"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 26> entities = {
+    {{"amp", "&"},         {"lt", "<"},          {"gt", ">"},         {"quot", "\""},
+     {"apos", "'"},        {"nbsp", " "},        {"mdash", "\u2014"}, {"ndash", "\u2013"},
+     {"hellip", "\u2026"}, {"lsquo", "\u2018"},  {"rsquo", "\u2019"}, {"ldquo", "\u201c"},
+     {"rdquo", "\u201d"},  {"laquo", "\u00ab"},  {"raquo", "\u00bb"}, {"copy", "\u00a9"},
+     {"auml", "\u00e4"},   {"ouml", "\u00f6"},   {"uuml", "\u00fc"},  {"szlig", "\u00df"},
+     {"eacute", "\u00e9"}, {"egrave", "\u00e8"}, {"times", "\u00d7"}, {"middot", "\u00b7"},
+     {"rarr", "\u2192"},   {"le", "\u2264"}}};
 
 /// The entity at `s[at]`, which is '&', decoded; moves `at` past it.
 std::string entity(std::string_view s, std::size_t& at) {
@@ -76,8 +80,10 @@ tag tag_at(std::string_view s, std::size_t at) {
     t.name += static_cast<char>(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
   const std::size_t begin = i;
   for (char quote = 0; i < s.size() && (quote != 0 || s[i] != '>'); ++i) {
-    if (quote != 0) quote = s[i] == quote ? '\0' : quote;
-    else if (s[i] == '"' || s[i] == '\'') quote = s[i];
+    if (quote != 0)
+      quote = s[i] == quote ? '\0' : quote;
+    else if (s[i] == '"' || s[i] == '\'')
+      quote = s[i];
   }
   t.attributes = s.substr(begin, i - begin);
   t.closed = !t.attributes.empty() && t.attributes.back() == '/';
@@ -119,7 +125,9 @@ std::string html_to_text(std::string_view s) {
     while (!out.empty() && out.back() == ' ') out.pop_back();
     std::size_t have = 0;
     while (have < out.size() && out[out.size() - 1 - have] == '\n') ++have;
-    for (std::size_t want = static_cast<std::size_t>(blank_lines) + 1; !out.empty() && have < want; ++have) out += '\n';
+    for (std::size_t want = static_cast<std::size_t>(blank_lines) + 1; !out.empty() && have < want;
+         ++have)
+      out += '\n';
   };
   for (std::size_t i = 0; i < s.size();) {
     if (s[i] == '&') {
@@ -150,10 +158,14 @@ std::string html_to_text(std::string_view s) {
         }
         continue;
       }
-      if (t.name == "pre" || t.name == "screen") preformatted = std::max(0, preformatted + (t.closes ? -1 : 1));
-      if (among(t.name, paragraphs)) newline(1);
-      else if (among(t.name, lines)) newline(0);
-      else if (t.name == "td" || t.name == "th") out += ' ';
+      if (t.name == "pre" || t.name == "screen")
+        preformatted = std::max(0, preformatted + (t.closes ? -1 : 1));
+      if (among(t.name, paragraphs))
+        newline(1);
+      else if (among(t.name, lines))
+        newline(0);
+      else if (t.name == "td" || t.name == "th")
+        out += ' ';
       if (t.name == "li" && !t.closes) out += "- ";
     } else if (preformatted == 0 && is_blank(s[i])) {
       if (!out.empty() && out.back() != ' ' && out.back() != '\n') out += ' ';

@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
   CLI::App app("deepseek_r1: a mixture-of-experts language model from text to text");
   app.require_subcommand(1);
   constexpr dsr1::version v;
-  app.set_version_flag("--version", std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch));
+  app.set_version_flag("--version", std::to_string(v.major) + "." + std::to_string(v.minor) + "." +
+                                        std::to_string(v.patch));
   seed::add_prepare(app);
   seed::add_baselines(app);
   seed::add_pretrain(app);

@@ -123,7 +123,8 @@ void limit_bytes(std::vector<document>& all, index_t limit) {
 /// hashes within [0, share) is of no use to the sample of `limit_bytes`, so the split rehashes.
 void split(std::vector<document>& all, double share) {
   if (share == 0) return;
-  dsr1::expects(all.size() >= 2, "one document cannot be split into training and held-out text; give more "
+  dsr1::expects(all.size() >= 2,
+                "one document cannot be split into training and held-out text; give more "
                 "files, or --held-out 0");
   const auto place_of = [](const document& d) {
     dsr1::content_hash again;
@@ -187,7 +188,8 @@ struct encoded {
   std::vector<std::int32_t> ids;
 };
 
-std::vector<encoded> encode(const std::vector<document>& all, const tokenizer& tokens, const options& o) {
+std::vector<encoded> encode(const std::vector<document>& all, const tokenizer& tokens,
+                            const options& o) {
   std::vector<encoded> parts;
   for (const document& d : all)
     for (const std::string_view part : cut(d.text, static_cast<std::size_t>(o.document_bytes)))
@@ -197,15 +199,17 @@ std::vector<encoded> encode(const std::vector<document>& all, const tokenizer& t
   index_t done = 0;
   parallel(parts.size(), o.threads, [&](std::size_t i) {
     tokens.encode(parts[i].text, parts[i].ids);
-    dsr1::expects(tokens.decode(parts[i].ids) == parts[i].text, "the tokenizer does not give back a document of ",
-                  parts[i].text.size(), " bytes");
+    dsr1::expects(tokens.decode(parts[i].ids) == parts[i].text,
+                  "the tokenizer does not give back a document of ", parts[i].text.size(),
+                  " bytes");
     const std::lock_guard lock(guard);
     shown.update({.done = ++done, .amount = static_cast<double>(parts[i].text.size())});
   });
   return parts;
 }
 
-dsr1::data_split write_split(const std::vector<encoded>& parts, bool held_out, index_t vocab, const fs::path& folder) {
+dsr1::data_split write_split(const std::vector<encoded>& parts, bool held_out, index_t vocab,
+                             const fs::path& folder) {
   constexpr index_t shard_tokens = 1 << 24;
   dsr1::data_split out;
   std::unique_ptr<dsr1::shard_writer> shard;
@@ -233,18 +237,25 @@ dsr1::data_split write_split(const std::vector<encoded>& parts, bool held_out, i
 }
 
 void print_tables(const dsr1::data_manifest& m) {
-  const auto row = [](const std::string& name, index_t documents, index_t bytes, index_t tokens, const std::string& more) {
+  const auto row = [](const std::string& name, index_t documents, index_t bytes, index_t tokens,
+                      const std::string& more) {
     fmt::print("{:<24} {:>9} {:>12} {:>11} {:>11}  {}\n", name, documents, bytes, tokens,
-               tokens > 0 ? fmt::format("{:.3f}", static_cast<double>(bytes) / static_cast<double>(tokens)) : "-", more);
+               tokens > 0
+                   ? fmt::format("{:.3f}", static_cast<double>(bytes) / static_cast<double>(tokens))
+                   : "-",
+               more);
   };
-  fmt::print("\n{:<24} {:>9} {:>12} {:>11} {:>11}  {}\n", "", "documents", "bytes", "tokens", "bytes/token", "licence");
-  for (const dsr1::data_source& s : m.sources) row(s.name, s.documents, s.bytes, s.tokens, s.licence);
+  fmt::print("\n{:<24} {:>9} {:>12} {:>11} {:>11}  {}\n", "", "documents", "bytes", "tokens",
+             "bytes/token", "licence");
+  for (const dsr1::data_source& s : m.sources)
+    row(s.name, s.documents, s.bytes, s.tokens, s.licence);
   row("train", m.train.documents, m.train.bytes, m.train.tokens, "");
   row("held out", m.held_out.documents, m.held_out.bytes, m.held_out.tokens, "");
   fmt::print("\n{:<24} {:>9} {:>12}\n", "files, by what became", "files", "bytes read");
   for (std::size_t i = 0; i < dsr1::text_rule_names.size(); ++i)
     if (m.cleaning.rules[i].documents > 0)
-      fmt::print("{:<24} {:>9} {:>12}\n", dsr1::text_rule_names[i], m.cleaning.rules[i].documents, m.cleaning.rules[i].bytes);
+      fmt::print("{:<24} {:>9} {:>12}\n", dsr1::text_rule_names[i], m.cleaning.rules[i].documents,
+                 m.cleaning.rules[i].bytes);
   fmt::print("\n");
 }
 
@@ -264,7 +275,8 @@ void run(const options& o) {
   for (std::size_t i = 1; i < dsr1::text_rule_names.size(); ++i)
     if (m.cleaning.rules[i].documents > 0)
       dropped += dsr1::text(", ", m.cleaning.rules[i].documents, " ", dsr1::text_rule_names[i]);
-  dsr1::expects(!all.empty(), "no text: of ", found.files.size() + static_cast<std::size_t>(found.skipped),
+  dsr1::expects(!all.empty(), "no text: of ",
+                found.files.size() + static_cast<std::size_t>(found.skipped),
                 " files, none was kept (", found.skipped, " skipped for their names", dropped, ")");
   if (o.max_bytes > 0) limit_bytes(all, o.max_bytes);
   dsr1::expects(!all.empty(), "no document is shorter than --max-bytes ", o.max_bytes);
@@ -294,8 +306,12 @@ void run(const options& o) {
   std::erase_if(m.sources, [](const dsr1::data_source& s) { return s.documents == 0; });
   m.train = write_split(parts, false, m.vocab, m.folder);
   m.held_out = write_split(parts, true, m.vocab, m.folder);
-  m.options = {{"vocab", o.vocab}, {"held_out", o.held_out}, {"max_bytes", o.max_bytes},
-               {"document_bytes", o.document_bytes}, {"sample_bytes", o.sample_bytes}, {"coverage", o.coverage}};
+  m.options = {{"vocab", o.vocab},
+               {"held_out", o.held_out},
+               {"max_bytes", o.max_bytes},
+               {"document_bytes", o.document_bytes},
+               {"sample_bytes", o.sample_bytes},
+               {"coverage", o.coverage}};
   const double write_seconds = watch.lap();
   if (!m.held_out.shards.empty()) m.baselines = measure_baselines(m);
   dsr1::write_manifest(m.folder, m);
@@ -303,30 +319,50 @@ void run(const options& o) {
 
   print_tables(m);
   if (!m.held_out.shards.empty()) fmt::print("{}", baselines_table(m));
-  if (m.vocab < o.vocab) fmt::print("vocabulary: {} tokens; the text had no more pairs to merge\n", m.vocab);
-  fmt::print("seconds: {:.1f} read and clean, {:.1f} train tokenizer, {:.1f} encode, {:.1f} write, {:.1f} baselines\n",
-             read_seconds, train_seconds, encode_seconds, write_seconds, baseline_seconds);
+  if (m.vocab < o.vocab)
+    fmt::print("vocabulary: {} tokens; the text had no more pairs to merge\n", m.vocab);
+  fmt::print(
+      "seconds: {:.1f} read and clean, {:.1f} train tokenizer, {:.1f} encode, {:.1f} write, {:.1f} "
+      "baselines\n",
+      read_seconds, train_seconds, encode_seconds, write_seconds, baseline_seconds);
   fmt::print("{}\n", (m.folder / "manifest.json").string());
 }
 
 }  // namespace
 
 void add_prepare(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("prepare", "Turn text files into token shards, a tokenizer and a manifest");
+  CLI::App* command = app.add_subcommand(
+      "prepare", "Turn text files into token shards, a tokenizer and a manifest");
   const auto o = std::make_shared<options>();
   command->add_option("--out", o->out, "Folder to write")->required();
-  command->add_option("--vocab", o->vocab, "Tokens of the vocabulary")->capture_default_str()->check(CLI::Range(512, 1000000));
-  command->add_option("--held-out", o->held_out, "Share of the documents kept from training; 0 for none")
-      ->capture_default_str()->check(CLI::Range(0.0, 0.5));
-  command->add_option("--max-bytes", o->max_bytes, "Most bytes of cleaned text, a fair sample; 0 for all")
-      ->capture_default_str()->check(CLI::NonNegativeNumber);
-  command->add_option("--document-bytes", o->document_bytes, "Longer documents are cut at blank lines")
-      ->capture_default_str()->check(CLI::Range(1024, 1 << 26));
-  command->add_option("--sample-bytes", o->sample_bytes, "Most training text that the tokenizer learns from")
-      ->capture_default_str()->check(CLI::Range(1024, 1 << 28));
+  command->add_option("--vocab", o->vocab, "Tokens of the vocabulary")
+      ->capture_default_str()
+      ->check(CLI::Range(512, 1000000));
+  command
+      ->add_option("--held-out", o->held_out,
+                   "Share of the documents kept from training; 0 for none")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.5));
+  command
+      ->add_option("--max-bytes", o->max_bytes,
+                   "Most bytes of cleaned text, a fair sample; 0 for all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--document-bytes", o->document_bytes, "Longer documents are cut at blank lines")
+      ->capture_default_str()
+      ->check(CLI::Range(1024, 1 << 26));
+  command
+      ->add_option("--sample-bytes", o->sample_bytes,
+                   "Most training text that the tokenizer learns from")
+      ->capture_default_str()
+      ->check(CLI::Range(1024, 1 << 28));
   command->add_option("--coverage", o->coverage, "Share of characters with a token of their own")
-      ->capture_default_str()->check(CLI::Range(0.9, 1.0));
-  command->add_option("--threads", o->threads, "Threads that encode")->capture_default_str()->check(CLI::Range(1, 256));
+      ->capture_default_str()
+      ->check(CLI::Range(0.9, 1.0));
+  command->add_option("--threads", o->threads, "Threads that encode")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 256));
   command->add_option("INPUT", o->inputs, "Folders and files")->required();
   command->callback([o] { run(*o); });
 }

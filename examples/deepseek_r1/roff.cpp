@@ -13,11 +13,12 @@
 namespace seed {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 22> glyphs = {{
-    {"aq", "'"}, {"dq", "\""}, {"lq", "\u201c"}, {"rq", "\u201d"}, {"oq", "\u2018"}, {"cq", "\u2019"},
-    {"bu", "*"}, {"em", "\u2014"}, {"en", "\u2013"}, {"co", "\u00a9"}, {"mu", "\u00d7"}, {">=", "\u2265"},
-    {"<=", "\u2264"}, {"->", "\u2192"}, {"rs", "\\"}, {"ti", "~"}, {"ha", "^"}, {"hy", "-"},
-    {"mi", "-"}, {"pl", "+"}, {"Fo", "\u00ab"}, {"Fc", "\u00bb"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 22> glyphs = {
+    {{"aq", "'"},      {"dq", "\""},     {"lq", "\u201c"}, {"rq", "\u201d"}, {"oq", "\u2018"},
+     {"cq", "\u2019"}, {"bu", "*"},      {"em", "\u2014"}, {"en", "\u2013"}, {"co", "\u00a9"},
+     {"mu", "\u00d7"}, {">=", "\u2265"}, {"<=", "\u2264"}, {"->", "\u2192"}, {"rs", "\\"},
+     {"ti", "~"},      {"ha", "^"},      {"hy", "-"},      {"mi", "-"},      {"pl", "+"},
+     {"Fo", "\u00ab"}, {"Fc", "\u00bb"}}};
 
 std::string glyph(std::string_view name) {
   for (const auto& [key, value] : glyphs)
@@ -59,18 +60,45 @@ std::string unescaped(std::string_view s) {
     const char c = s[i + 1];
     i += 2;
     switch (c) {
-      case '"': case '#': return out;  // a comment
-      case 'e': case '\\': out += '\\'; break;
-      case '-': out += '-'; break;
-      case '\'': case '`': case '.': out += c; break;
-      case ' ': case '~': case '0': out += ' '; break;
-      case 't': out += '\t'; break;
-      case '(': case '[':
+      case '"':
+      case '#':
+        return out;  // a comment
+      case 'e':
+      case '\\':
+        out += '\\';
+        break;
+      case '-':
+        out += '-';
+        break;
+      case '\'':
+      case '`':
+      case '.':
+        out += c;
+        break;
+      case ' ':
+      case '~':
+      case '0':
+        out += ' ';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case '(':
+      case '[':
         --i;
         out += glyph(name_at(s, i));
         break;
-      case '*': out += glyph(name_at(s, i)); break;
-      case 'f': case 'F': case 'm': case 'M': case 'g': case 'k': name_at(s, i); break;
+      case '*':
+        out += glyph(name_at(s, i));
+        break;
+      case 'f':
+      case 'F':
+      case 'm':
+      case 'M':
+      case 'g':
+      case 'k':
+        name_at(s, i);
+        break;
       case 'n':
         if (i < s.size() && (s[i] == '+' || s[i] == '-')) ++i;
         name_at(s, i);
@@ -79,10 +107,21 @@ std::string unescaped(std::string_view s) {
         if (i < s.size() && (s[i] == '+' || s[i] == '-')) ++i;
         name_at(s, i);
         break;
-      case 'h': case 'v': case 'w': case 'l': case 'L': case 'o': case 'b': case 'D': case 'X': case 'Z': case 'N':
+      case 'h':
+      case 'v':
+      case 'w':
+      case 'l':
+      case 'L':
+      case 'o':
+      case 'b':
+      case 'D':
+      case 'X':
+      case 'Z':
+      case 'N':
         if (i < s.size()) i = std::min(s.find(s[i], i + 1), s.size() - 1) + 1;
         break;
-      default: break;  // \& \| \^ \% \: \/ \, \c \) and the rest print nothing
+      default:
+        break;  // \& \| \^ \% \: \/ \, \c \) and the rest print nothing
     }
   }
   return out;
@@ -99,9 +138,12 @@ std::vector<std::string> words_of(std::string_view s) {
     std::string word;
     if (s[i] == '"') {
       for (++i; i < s.size(); ++i) {
-        if (s[i] != '"') word += s[i];
-        else if (i + 1 < s.size() && s[i + 1] == '"') word += s[i++];
-        else break;
+        if (s[i] != '"')
+          word += s[i];
+        else if (i + 1 < s.size() && s[i + 1] == '"')
+          word += s[i++];
+        else
+          break;
       }
       ++i;
     } else {
@@ -169,12 +211,13 @@ bool among(std::string_view name, const std::array<std::string_view, N>& list) {
 }
 
 constexpr std::array<std::string_view, 6> alternating = {"BR", "RB", "IR", "RI", "BI", "IB"};
-constexpr std::array<std::string_view, 9> breaks = {"PP", "LP", "P", "Pp", "sp", "HP", "RS", "RE", "br"};
+constexpr std::array<std::string_view, 9> breaks = {"PP", "LP", "P",  "Pp", "sp",
+                                                    "HP", "RS", "RE", "br"};
 constexpr std::array<std::string_view, 6> verbatim = {"nf", "EX", "Bd", "Vb", "CS", "DS"};
 constexpr std::array<std::string_view, 6> filled = {"fi", "EE", "Ed", "Ve", "CE", "DE"};
 // Macros of mdoc whose names may stand among the words of another.
-constexpr std::array<std::string_view, 16> inline_macros = {"Ar", "Cm", "Em", "Fa", "Ic", "Li", "Nm", "Ns",
-                                                            "Pa", "Sy", "Xr", "Ev", "Dv", "Dq", "Sq", "Oc"};
+constexpr std::array<std::string_view, 16> inline_macros = {
+    "Ar", "Cm", "Em", "Fa", "Ic", "Li", "Nm", "Ns", "Pa", "Sy", "Xr", "Ev", "Dv", "Dq", "Sq", "Oc"};
 
 }  // namespace
 
@@ -201,7 +244,8 @@ std::string roff_to_text(std::string_view s) {
         if (words == "T{" || words == "_" || words == "=") continue;
         std::replace(words.begin(), words.end(), '\t', ' ');
         for (const std::string_view mark : {"T}", "T{"})
-          for (std::size_t at = words.find(mark); at != std::string::npos; at = words.find(mark)) words.erase(at, 2);
+          for (std::size_t at = words.find(mark); at != std::string::npos; at = words.find(mark))
+            words.erase(at, 2);
       }
       out.text(words);
       continue;
@@ -227,8 +271,10 @@ std::string roff_to_text(std::string_view s) {
     } else if (name == "SH" || name == "SS" || name == "Sh" || name == "Ss") {
       out.fill(true);
       out.paragraph();
-      if (words.empty()) out.term();
-      else out.text(joined(words, " "));
+      if (words.empty())
+        out.term();
+      else
+        out.text(joined(words, " "));
       out.end_line();
     } else if (among(name, verbatim)) {
       out.fill(false);
@@ -251,7 +297,8 @@ std::string roff_to_text(std::string_view s) {
       out.text(words[0] + "(" + words[1] + ")");
     } else if (name == "Fl" && !words.empty()) {
       out.text("-" + joined(words, " "));
-    } else if (name[0] >= 'A' && name[0] <= 'Z' && name != "Os" && name != "Dd" && name != "UE" && name != "PD") {
+    } else if (name[0] >= 'A' && name[0] <= 'Z' && name != "Os" && name != "Dd" && name != "UE" &&
+               name != "PD") {
       std::erase_if(words, [](const std::string& w) { return among(w, inline_macros); });
       if (!words.empty()) out.text(joined(words, " "));
     }

@@ -24,15 +24,19 @@ struct model_size {
   index_t heads = 4;
   index_t kv_heads = 2;
   index_t head_dim = 32;
-  index_t window = 128;   ///< of the even layers; the odd ones see everything
-  index_t hidden = 64;    ///< of one expert
+  index_t window = 128;  ///< of the even layers; the odd ones see everything
+  index_t hidden = 64;   ///< of one expert
   index_t experts = 128;
   index_t top_k = 4;
   index_t context = 16'384;
 
   constexpr dsr1::attention_shape attention(index_t layer) const {
-    return {.dim = dim, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim,
-            .window = layer % 2 == 0 ? window : 0, .sinks = true};
+    return {.dim = dim,
+            .heads = heads,
+            .kv_heads = kv_heads,
+            .head_dim = head_dim,
+            .window = layer % 2 == 0 ? window : 0,
+            .sinks = true};
   }
   constexpr dsr1::moe_shape mixture() const {
     return {.dim = dim, .hidden = hidden, .experts = experts, .top_k = top_k};
@@ -43,7 +47,8 @@ struct model_size {
     return layers * (attention(0).parameters() + mixture().parameters() + 2 * dim) + outside();
   }
   constexpr index_t active_parameters() const {
-    return layers * (attention(0).parameters() + mixture().active_parameters() + 2 * dim) + outside();
+    return layers * (attention(0).parameters() + mixture().active_parameters() + 2 * dim) +
+           outside();
   }
   /// fp32 weights, gradients and the two AdamW states.
   constexpr index_t training_bytes() const { return 16 * parameters(); }
@@ -56,7 +61,9 @@ struct model_size {
   /// Bytes that one rank sends per step to all-reduce the gradient over many ranks: twice the
   /// gradient in fp32, or int8 with one fp32 scale per block of 256.
   constexpr index_t gradient_traffic() const { return 2 * 4 * parameters(); }
-  constexpr index_t gradient_traffic_int8() const { return 2 * (parameters() + parameters() / 256 * 4); }
+  constexpr index_t gradient_traffic_int8() const {
+    return 2 * (parameters() + parameters() / 256 * 4);
+  }
 
  private:
   constexpr index_t outside() const { return 2 * vocab * dim + dim; }
@@ -69,11 +76,36 @@ struct named_size {
 };
 
 inline constexpr std::array<named_size, 5> sizes = {{
-    {"nano", "tests: seconds", {.vocab = 512, .dim = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_dim = 16, .window = 32, .hidden = 16}},
+    {"nano",
+     "tests: seconds",
+     {.vocab = 512,
+      .dim = 32,
+      .layers = 2,
+      .heads = 2,
+      .kv_heads = 1,
+      .head_dim = 16,
+      .window = 32,
+      .hidden = 16}},
     {"demo", "two cores, minutes", {}},
     {"small", "a workstation, a day", {.dim = 256, .layers = 6, .heads = 8, .hidden = 128}},
-    {"medium", "a node", {.vocab = 32'768, .dim = 1024, .layers = 12, .heads = 16, .kv_heads = 4, .head_dim = 64, .hidden = 768}},
-    {"large", "a cluster", {.vocab = 201'088, .dim = 2880, .layers = 36, .heads = 64, .kv_heads = 8, .head_dim = 64, .hidden = 2880}},
+    {"medium",
+     "a node",
+     {.vocab = 32'768,
+      .dim = 1024,
+      .layers = 12,
+      .heads = 16,
+      .kv_heads = 4,
+      .head_dim = 64,
+      .hidden = 768}},
+    {"large",
+     "a cluster",
+     {.vocab = 201'088,
+      .dim = 2880,
+      .layers = 36,
+      .heads = 64,
+      .kv_heads = 8,
+      .head_dim = 64,
+      .hidden = 2880}},
 }};
 
 constexpr const named_size* find_size(std::string_view name) {
@@ -82,7 +114,8 @@ constexpr const named_size* find_size(std::string_view name) {
   return nullptr;
 }
 
-static_assert(find_size("small")->size.parameters() == 78'777'648, "the size of examples/03_model_as_type");
+static_assert(find_size("small")->size.parameters() == 78'777'648,
+              "the size of examples/03_model_as_type");
 static_assert(find_size("large")->size.parameters() > 116'000'000'000);
 
 using gate = dsr1::top_k_softmax_gate;
@@ -93,16 +126,18 @@ inline model make(const model_size& s, double rate = 1e-2) {
   using body = std::remove_reference_t<decltype(std::declval<model>().body())>;
   using block = std::remove_reference_t<decltype(std::declval<body>()[0])>;
   body layers(s.layers, [&](index_t i) {
-    return block(dsr1::residual(dsr1::pre_norm(dsr1::attention<>(s.attention(i)))),
-                 dsr1::residual(dsr1::pre_norm(
-                     dsr1::moe<dsr1::moe_shape{}, gate, dsr1::bias_balance>(s.mixture(), gate{.weigh_with_bias = true}, dsr1::bias_balance(rate)))));
+    return block(
+        dsr1::residual(dsr1::pre_norm(dsr1::attention<>(s.attention(i)))),
+        dsr1::residual(dsr1::pre_norm(dsr1::moe<dsr1::moe_shape{}, gate, dsr1::bias_balance>(
+            s.mixture(), gate{.weigh_with_bias = true}, dsr1::bias_balance(rate)))));
   });
   model m({.vocab = s.vocab, .dim = s.dim}, std::move(layers));
   // The last product of every residual branch starts smaller, so that depth does not add variance.
   const double smaller = 1 / std::sqrt(2.0 * static_cast<double>(s.layers));
   m.for_each_parameter([&](const dsr1::parameter_name& name, auto& p) {
     const std::string n = name.str();
-    if (n.ends_with("attention.out.weight") || n.ends_with("moe.experts.down")) p.traits().init.deviation *= smaller;
+    if (n.ends_with("attention.out.weight") || n.ends_with("moe.experts.down"))
+      p.traits().init.deviation *= smaller;
   });
   return m;
 }

@@ -37,7 +37,9 @@ std::size_t line_end(std::string_view text, std::size_t at) {
 /// Feeds lines to the trainer, in the pieces in which `encode` will see them.
 class line_iterator : public sentencepiece::SentenceIterator {
  public:
-  explicit line_iterator(std::span<const std::string_view> documents) : documents_(documents) { Next(); }
+  explicit line_iterator(std::span<const std::string_view> documents) : documents_(documents) {
+    Next();
+  }
   bool done() const override { return done_; }
   void Next() override {
     while (document_ < documents_.size() && at_ == documents_[document_].size()) {
@@ -49,7 +51,8 @@ class line_iterator : public sentencepiece::SentenceIterator {
     const std::size_t end = line_end(documents_[document_], at_);
     line_ = documents_[document_].substr(at_, end - at_);
     for (const std::string_view sign : reserved_signs)
-      for (std::size_t i = line_.find(sign); i != std::string::npos; i = line_.find(sign, i)) line_.erase(i, sign.size());
+      for (std::size_t i = line_.find(sign); i != std::string::npos; i = line_.find(sign, i))
+        line_.erase(i, sign.size());
     at_ = end;
   }
   const std::string& value() const override { return line_; }
@@ -64,10 +67,12 @@ class line_iterator : public sentencepiece::SentenceIterator {
 
 }  // namespace
 
-std::string train_tokenizer(std::span<const std::string_view> documents, const tokenizer_options& options) {
-  dsr1::expects(options.vocab >= 512 && options.vocab <= 1000000, "tokenizer: a vocabulary of ", options.vocab,
-                ", expected 512 to 1000000");
-  const bool text = std::any_of(documents.begin(), documents.end(), [](std::string_view d) { return !d.empty(); });
+std::string train_tokenizer(std::span<const std::string_view> documents,
+                            const tokenizer_options& options) {
+  dsr1::expects(options.vocab >= 512 && options.vocab <= 1000000, "tokenizer: a vocabulary of ",
+                options.vocab, ", expected 512 to 1000000");
+  const bool text = std::any_of(documents.begin(), documents.end(),
+                                [](std::string_view d) { return !d.empty(); });
   dsr1::expects(text, "tokenizer: no text to train on");
   line_iterator lines(documents);
   std::string model;
@@ -173,13 +178,14 @@ void tokenizer::encode_line(std::string_view line, std::vector<std::int32_t>& ou
     dsr1::expects(status.ok(), "tokenizer: ", status.ToString());
     out.insert(out.end(), ids.begin(), ids.end());
   };
-  // What SentencePiece would change goes around it, as bytes: its own sign for a blank, the NUL that
-  // ends its strings, and what is not UTF-8.
+  // What SentencePiece would change goes around it, as bytes: its own sign for a blank, the NUL
+  // that ends its strings, and what is not UTF-8.
   std::size_t begin = 0;
   for (std::size_t i = 0; i < line.size();) {
     const auto lead = static_cast<unsigned char>(line[i]);
     const std::size_t length = lead < 0x80 ? 1 : dsr1::utf8_length(line, i);
-    const bool foreign = lead == 0 || length == 0 || line.compare(i, blank_sign.size(), blank_sign) == 0;
+    const bool foreign =
+        lead == 0 || length == 0 || line.compare(i, blank_sign.size(), blank_sign) == 0;
     const std::size_t next = i + std::max<std::size_t>(length, 1);
     if (foreign) {
       plain(line.substr(begin, i - begin));
@@ -214,8 +220,10 @@ std::string stream_decoder::push(std::int32_t id) {
     }
     // Could more bytes complete it? Then wait; a character has at most four.
     bool incomplete = false;
-    for (const std::string_view tail : {"\x80", "\x80\x80", "\x80\x80\x80", "\xA0", "\xA0\x80", "\x90\x80\x80"})
-      incomplete |= pending_.size() - at < 4 && dsr1::utf8_length(pending_.substr(at) + std::string(tail), 0) > 0;
+    for (const std::string_view tail :
+         {"\x80", "\x80\x80", "\x80\x80\x80", "\xA0", "\xA0\x80", "\x90\x80\x80"})
+      incomplete |= pending_.size() - at < 4 &&
+                    dsr1::utf8_length(pending_.substr(at) + std::string(tail), 0) > 0;
     if (incomplete) break;
     out += "\uFFFD";
     ++at;

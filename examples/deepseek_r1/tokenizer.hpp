@@ -80,6 +80,7 @@ class stream_decoder {
 /// Trains a model on the documents and returns the content of its file. The same documents and
 /// options give the same bytes. The vocabulary is smaller than asked for when the text has no more
 /// pairs to merge. Throws dsr1::error when vocab is below 512 or there is no text.
-std::string train_tokenizer(std::span<const std::string_view> documents, const tokenizer_options& options = {});
+std::string train_tokenizer(std::span<const std::string_view> documents,
+                            const tokenizer_options& options = {});
 
 }  // namespace seed

@@ -8,10 +8,12 @@
 #include <dsr1/comm.hpp>
 #include <dsr1/core.hpp>
 #include <dsr1/cpu.hpp>
+#include <dsr1/data.hpp>
 #include <dsr1/io.hpp>
 #include <dsr1/loss.hpp>
 #include <dsr1/model.hpp>
 #include <dsr1/moe.hpp>
+#include <dsr1/monitor.hpp>
 #include <dsr1/nn.hpp>
 #include <dsr1/optim.hpp>
 #include <dsr1/tensor.hpp>

@@ -7,6 +7,7 @@
 #include <dsr1/io/dtype.hpp>
 #include <dsr1/io/json.hpp>
 #include <dsr1/io/mapped_file.hpp>
+#include <dsr1/io/open_file.hpp>
 #include <dsr1/io/parameters.hpp>
 #include <dsr1/io/safetensors.hpp>
 #include <dsr1/io/safetensors_writer.hpp>

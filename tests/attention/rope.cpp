@@ -20,7 +20,8 @@ TEST_CASE("rope: plain frequencies") {
 }
 
 TEST_CASE("rope: YaRN of gpt-oss, borders not rounded") {
-  const rope<double> r(64, {.theta = 150'000, .yarn = {.factor = 32, .original_length = 4096, .truncate = false}});
+  const rope<double> r(
+      64, {.theta = 150'000, .yarn = {.factor = 32, .original_length = 4096, .truncate = false}});
   CHECK(r.concentration() == Approx(1.3465736));
   CHECK(r.frequency()[8] == Approx(5.081327e-2).epsilon(1e-6));
   CHECK(r.frequency()[9] == Approx(3.170570e-2).epsilon(1e-6));
@@ -31,7 +32,8 @@ TEST_CASE("rope: YaRN of gpt-oss, borders not rounded") {
 }
 
 TEST_CASE("rope: YaRN of DeepSeek-V3, borders rounded, cosine and sine unscaled") {
-  const rope<double> r(64, {.theta = 10'000, .yarn = {.factor = 40, .original_length = 4096, .concentration = 1}});
+  const rope<double> r(
+      64, {.theta = 10'000, .yarn = {.factor = 40, .original_length = 4096, .concentration = 1}});
   CHECK(r.concentration() == 1);
   CHECK(r.frequency()[0] == 1);
   CHECK(r.frequency()[10] == Approx(5.623413e-2).epsilon(1e-6));
@@ -48,7 +50,8 @@ TEST_CASE("rope: scores depend on the distance only, in both layouts") {
     rope<double> r(10, {.layout = layout});
     const auto score = [&](index_t p, index_t q) {
       auto a = battery::normals<double>(10, 1), b = battery::normals<double>(10, 2);
-      const sequence at_p{.begin = 0, .length = 1, .position = p}, at_q{.begin = 0, .length = 1, .position = q};
+      const sequence at_p{.begin = 0, .length = 1, .position = p},
+          at_q{.begin = 0, .length = 1, .position = q};
       r.apply(ctx, battery::matrix_of(a, 1, 10), sequence_layout({&at_p, 1}));
       r.apply(ctx, battery::matrix_of(b, 1, 10), sequence_layout({&at_q, 1}));
       double sum = 0;

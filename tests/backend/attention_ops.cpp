@@ -38,7 +38,8 @@ struct without_attention_backward : complete {
 };
 
 template <class Backend>
-constexpr bool fits = attention_ops<context<Backend>, float> && attention_ops<context<Backend>, double>;
+constexpr bool fits =
+    attention_ops<context<Backend>, float> && attention_ops<context<Backend>, double>;
 
 static_assert(fits<complete>);
 static_assert(!fits<fake_backend>);
@@ -53,5 +54,6 @@ TEST_CASE("attention_ops: by default no window, a scale of one, keys in the rows
   constexpr attention_extents e;
   static_assert(e.window == 0 && e.scale == 1 && e.heads == 0);
   CHECK(key_values<float>{}.ring == 0);
-  static_assert(attention_block > 0 && (attention_block & (attention_block - 1)) == 0, "blocks are aligned by position");
+  static_assert(attention_block > 0 && (attention_block & (attention_block - 1)) == 0,
+                "blocks are aligned by position");
 }

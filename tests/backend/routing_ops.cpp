@@ -80,24 +80,27 @@ static_assert(!fits<without_sort_by_expert>);
 /// A gate of one's own derives nothing: four functions are enough.
 struct first_expert {
   template <class T>
-  void route(std::span<const T>, std::span<const T>, std::span<std::int32_t> index, std::span<T> weight, std::span<T>) const {
+  void route(std::span<const T>, std::span<const T>, std::span<std::int32_t> index,
+             std::span<T> weight, std::span<T>) const {
     index[0] = 0;
     weight[0] = T(1);
   }
   template <class T>
-  void route_backward(std::span<const T>, std::span<const T>, std::span<const std::int32_t>, std::span<const T>,
-                      std::span<const T>, std::span<T>, std::span<T>) const {}
+  void route_backward(std::span<const T>, std::span<const T>, std::span<const std::int32_t>,
+                      std::span<const T>, std::span<const T>, std::span<T>, std::span<T>) const {}
   template <class T>
   void affinities(std::span<const T>, std::span<T>) const {}
   template <class T>
-  void affinities_backward(std::span<const T>, std::span<const T>, std::span<const T>, std::span<T>, std::span<T>) const {}
+  void affinities_backward(std::span<const T>, std::span<const T>, std::span<const T>, std::span<T>,
+                           std::span<T>) const {}
 };
 static_assert(gate_policy<first_expert, float> && gate_policy<first_expert, double>);
 static_assert(gate_policy<any_gate, double>);
 
 struct gate_that_changes : first_expert {
   template <class T>
-  void route(std::span<const T>, std::span<const T>, std::span<std::int32_t>, std::span<T>, std::span<T>) {}
+  void route(std::span<const T>, std::span<const T>, std::span<std::int32_t>, std::span<T>,
+             std::span<T>) {}
 };
 struct gate_without_affinities : first_expert {
   void affinities() const {}
@@ -113,8 +116,8 @@ TEST_CASE("routing_ops: a gate chooses from the logits of one token") {
   std::int32_t index[] = {7};
   float weight[] = {0}, scratch[4];
   const first_expert gate;
-  gate.route(std::span<const float>(logits), std::span<const float>(), std::span<std::int32_t>(index),
-             std::span<float>(weight), std::span<float>(scratch));
+  gate.route(std::span<const float>(logits), std::span<const float>(),
+             std::span<std::int32_t>(index), std::span<float>(weight), std::span<float>(scratch));
   CHECK(index[0] == 0);
   CHECK(weight[0] == 1);
 }

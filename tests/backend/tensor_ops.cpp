@@ -24,7 +24,9 @@ struct complete : fake_backend {
   template <class... A>
   static void scale(A&&...) {}
   template <class... A>
-  static double dot(A&&...) { return 0; }
+  static double dot(A&&...) {
+    return 0;
+  }
   template <class... A>
   static void upload(A&&...) {}
   template <class... A>

@@ -21,13 +21,21 @@ struct attention_case {
 inline std::vector<attention_case> attention_cases() {
   std::vector<attention_case> out;
   for (const index_t window : {0, 1, 5, 32, 33, 64, 1000}) {
-    out.push_back({{.heads = 2, .kv_heads = 1, .head_dim = 6, .window = window, .scale = 0.4}, {97, 1, 0, 70}, window % 2 == 0});
-    out.push_back({{.heads = 1, .kv_heads = 1, .head_dim = 16, .window = window, .scale = 0.25}, {130}, window % 2 == 1});
+    out.push_back({{.heads = 2, .kv_heads = 1, .head_dim = 6, .window = window, .scale = 0.4},
+                   {97, 1, 0, 70},
+                   window % 2 == 0});
+    out.push_back({{.heads = 1, .kv_heads = 1, .head_dim = 16, .window = window, .scale = 0.25},
+                   {130},
+                   window % 2 == 1});
   }
   out.push_back({{.heads = 3, .kv_heads = 3, .head_dim = 1, .window = 0, .scale = 1}, {1}, false});
-  out.push_back({{.heads = 6, .kv_heads = 2, .head_dim = 33, .window = 10, .scale = 0.2}, {31, 32, 33}, true});
-  out.push_back({{.heads = 4, .kv_heads = 1, .head_dim = 64, .window = 0, .scale = 0.125}, {65}, true});
-  out.push_back({{.heads = 2, .kv_heads = 2, .head_dim = 8, .window = 0, .scale = 0.3}, {0, 0}, true});
+  out.push_back({{.heads = 6, .kv_heads = 2, .head_dim = 33, .window = 10, .scale = 0.2},
+                 {31, 32, 33},
+                 true});
+  out.push_back(
+      {{.heads = 4, .kv_heads = 1, .head_dim = 64, .window = 0, .scale = 0.125}, {65}, true});
+  out.push_back(
+      {{.heads = 2, .kv_heads = 2, .head_dim = 8, .window = 0, .scale = 0.3}, {0, 0}, true});
   out.push_back({{.heads = 2, .kv_heads = 2, .head_dim = 8, .window = 3, .scale = 0.3}, {}, false});
   return out;
 }
@@ -42,29 +50,38 @@ void attention(Ctx& ctx) {
         const auto parts = packed(one.lengths);
         const index_t n = parts.empty() ? 0 : parts.back().begin + parts.back().length;
         const index_t wide = e.heads * e.head_dim, narrow = e.kv_heads * e.head_dim;
-        const auto q = normals<T>(n * wide, 1), k = normals<T>(n * narrow, 2), v = normals<T>(n * narrow, 3);
-        const auto dy = normals<T>(n * wide, 4), s = normals<T>(one.sinks ? e.heads : 0, 5), start = normals<T>(e.heads, 6);
-        const device_matrix<Ctx, T> dq(ctx, n, wide, q, around), dk(ctx, n, narrow, k, around), dv(ctx, n, narrow, v, around);
-        const device_matrix<Ctx, T> out(ctx, n, wide, around), lse(ctx, n, e.heads, around), upstream(ctx, n, wide, dy, around);
-        const device_matrix<Ctx, T> gq(ctx, n, wide, around), gk(ctx, n, narrow, around), gv(ctx, n, narrow, around);
+        const auto q = normals<T>(n * wide, 1), k = normals<T>(n * narrow, 2),
+                   v = normals<T>(n * narrow, 3);
+        const auto dy = normals<T>(n * wide, 4), s = normals<T>(one.sinks ? e.heads : 0, 5),
+                   start = normals<T>(e.heads, 6);
+        const device_matrix<Ctx, T> dq(ctx, n, wide, q, around), dk(ctx, n, narrow, k, around),
+            dv(ctx, n, narrow, v, around);
+        const device_matrix<Ctx, T> out(ctx, n, wide, around), lse(ctx, n, e.heads, around),
+            upstream(ctx, n, wide, dy, around);
+        const device_matrix<Ctx, T> gq(ctx, n, wide, around), gk(ctx, n, narrow, around),
+            gv(ctx, n, narrow, around);
         const device_vector<Ctx, T> sinks(ctx, s), gs(ctx, start);
         const view<const T, 1> sink = one.sinks ? sinks.in() : view<const T, 1>();
         const sequence_layout layout(parts);
         const key_values<T> kv{dk.in(), dv.in(), 0};
         Ctx::backend::attention(ctx, e, dq.in(), kv, sink, layout, out.out(), lse.out());
-        Ctx::backend::attention_backward(ctx, e, dq.in(), kv, sink, layout, out.in(), lse.in(), upstream.in(), gq.out(), gk.out(),
-                                         gv.out(), gs.out(), add);
-        attention_reference r{e, parts, doubles(q), doubles(k), doubles(v), doubles(s), {}, {}, {}, {}, {}, {}};
+        Ctx::backend::attention_backward(ctx, e, dq.in(), kv, sink, layout, out.in(), lse.in(),
+                                         upstream.in(), gq.out(), gk.out(), gv.out(), gs.out(),
+                                         add);
+        attention_reference r{e,  parts, doubles(q), doubles(k), doubles(v), doubles(s),
+                              {}, {},    {},         {},         {},         {}};
         r.forward();
         r.backward(doubles(dy));
-        const std::string what = dsr1::text("attention, ", n, " rows, ", e.heads, "/", e.kv_heads, " heads of ", e.head_dim, ", window ", e.window);
+        const std::string what = dsr1::text("attention, ", n, " rows, ", e.heads, "/", e.kv_heads,
+                                            " heads of ", e.head_dim, ", window ", e.window);
         check_close(out.host(), r.y, what + ", y");
         check_close(lse.host(), r.lse, what + ", lse");
         check_close(gq.host(), r.dq, what + ", dq");
         check_close(gk.host(), r.dk, what + ", dk");
         check_close(gv.host(), r.dv, what + ", dv");
         std::vector<double> expected = doubles(start);  // untouched without sinks
-        for (std::size_t h = 0; h < r.dsinks.size(); ++h) expected[h] = r.dsinks[h] + (add == accumulate::yes ? expected[h] : 0);
+        for (std::size_t h = 0; h < r.dsinks.size(); ++h)
+          expected[h] = r.dsinks[h] + (add == accumulate::yes ? expected[h] : 0);
         check_close(gs.host(), expected, what + ", dsinks", 5);
       }
 }
@@ -76,14 +93,17 @@ void attention_extremes(Ctx& ctx) {
   const attention_extents e{.heads = 1, .kv_heads = 1, .head_dim = 4, .scale = 1};
   const index_t n = 70;
   auto q = normals<T>(n * 4, 1, 100), k = normals<T>(n * 4, 2, 100), v = normals<T>(n * 4, 3);
-  const device_matrix<Ctx, T> dq(ctx, n, 4, q), dk(ctx, n, 4, k), dv(ctx, n, 4, v), out(ctx, n, 4), lse(ctx, n, 1);
-  Ctx::backend::attention(ctx, e, dq.in(), key_values<T>{dk.in(), dv.in(), 0}, view<const T, 1>(), sequence_layout(n), out.out(), lse.out());
+  const device_matrix<Ctx, T> dq(ctx, n, 4, q), dk(ctx, n, 4, k), dv(ctx, n, 4, v), out(ctx, n, 4),
+      lse(ctx, n, 1);
+  Ctx::backend::attention(ctx, e, dq.in(), key_values<T>{dk.in(), dv.in(), 0}, view<const T, 1>(),
+                          sequence_layout(n), out.out(), lse.out());
   const auto y = out.host(), l = lse.host();
   for (index_t i = 0; i < n; ++i) {
     double best = -1e300, wanted = 0;
     for (index_t j = 0; j <= i; ++j) {
       double score = 0;
-      for (index_t c = 0; c < 4; ++c) score += static_cast<double>(q[at(i * 4 + c)]) * static_cast<double>(k[at(j * 4 + c)]);
+      for (index_t c = 0; c < 4; ++c)
+        score += static_cast<double>(q[at(i * 4 + c)]) * static_cast<double>(k[at(j * 4 + c)]);
       if (score > best) best = score, wanted = static_cast<double>(v[at(j * 4)]);
     }
     REQUIRE(std::isfinite(y[at(i * 4)]));
@@ -95,37 +115,55 @@ void attention_extremes(Ctx& ctx) {
 /// A sequence cut into calls that use a cache gives the bits of one call, with rings that wrap.
 template <class T, class Ctx>
 void attention_cached(Ctx& ctx) {
-  struct setting { index_t window, ring, n; std::vector<index_t> chunks; };
-  for (const setting& s : {setting{0, 160, 150, {1, 1, 30, 32, 1, 5, 80}}, setting{5, 32, 150, {1, 20, 28, 1, 1, 28, 27, 28, 16}},
-                           setting{40, 96, 250, {57, 1, 1, 30, 50, 2, 57, 52}}, setting{1, 32, 100, {32, 32, 32, 4}}, setting{200, 128, 100, {99, 1}}})
+  struct setting {
+    index_t window, ring, n;
+    std::vector<index_t> chunks;
+  };
+  for (const setting& s : {setting{0, 160, 150, {1, 1, 30, 32, 1, 5, 80}},
+                           setting{5, 32, 150, {1, 20, 28, 1, 1, 28, 27, 28, 16}},
+                           setting{40, 96, 250, {57, 1, 1, 30, 50, 2, 57, 52}},
+                           setting{1, 32, 100, {32, 32, 32, 4}}, setting{200, 128, 100, {99, 1}}})
     for (const margin around : margins) {
-      const attention_extents e{.heads = 4, .kv_heads = 2, .head_dim = 10, .window = s.window, .scale = 0.3};
+      const attention_extents e{
+          .heads = 4, .kv_heads = 2, .head_dim = 10, .window = s.window, .scale = 0.3};
       const index_t n = s.n, wide = 40, narrow = 20, slots = 3, slot = 1;
       ctx.workspace().reset();
-      const auto q = normals<T>(n * wide, 1), k = normals<T>(n * narrow, 2), v = normals<T>(n * narrow, 3);
-      const device_matrix<Ctx, T> dq(ctx, n, wide, q, around), dk(ctx, n, narrow, k, around), dv(ctx, n, narrow, v, around);
-      const device_matrix<Ctx, T> whole(ctx, n, wide), whole_lse(ctx, n, 4), parts(ctx, n, wide), parts_lse(ctx, n, 4);
-      const device_matrix<Ctx, T> keys(ctx, slots * s.ring, narrow, around), values(ctx, slots * s.ring, narrow, around);
+      const auto q = normals<T>(n * wide, 1), k = normals<T>(n * narrow, 2),
+                 v = normals<T>(n * narrow, 3);
+      const device_matrix<Ctx, T> dq(ctx, n, wide, q, around), dk(ctx, n, narrow, k, around),
+          dv(ctx, n, narrow, v, around);
+      const device_matrix<Ctx, T> whole(ctx, n, wide), whole_lse(ctx, n, 4), parts(ctx, n, wide),
+          parts_lse(ctx, n, 4);
+      const device_matrix<Ctx, T> keys(ctx, slots * s.ring, narrow, around),
+          values(ctx, slots * s.ring, narrow, around);
       const device_vector<Ctx, T> sinks(ctx, normals<T>(4, 5));
-      Ctx::backend::attention(ctx, e, dq.in(), key_values<T>{dk.in(), dv.in(), 0}, sinks.in(), sequence_layout(n), whole.out(), whole_lse.out());
+      Ctx::backend::attention(ctx, e, dq.in(), key_values<T>{dk.in(), dv.in(), 0}, sinks.in(),
+                              sequence_layout(n), whole.out(), whole_lse.out());
       index_t position = 0;
       for (const index_t c : s.chunks) {
         const sequence one{.begin = 0, .length = c, .position = position, .slot = slot};
         const sequence_layout layout({&one, 1});
         Ctx::backend::store_cache(ctx, dk.in().slice_rows(position, c), layout, s.ring, keys.out());
-        Ctx::backend::store_cache(ctx, dv.in().slice_rows(position, c), layout, s.ring, values.out());
-        Ctx::backend::attention(ctx, e, dq.in().slice_rows(position, c), key_values<T>{keys.in(), values.in(), s.ring}, sinks.in(), layout,
-                                parts.out().slice_rows(position, c), parts_lse.out().slice_rows(position, c));
+        Ctx::backend::store_cache(ctx, dv.in().slice_rows(position, c), layout, s.ring,
+                                  values.out());
+        Ctx::backend::attention(ctx, e, dq.in().slice_rows(position, c),
+                                key_values<T>{keys.in(), values.in(), s.ring}, sinks.in(), layout,
+                                parts.out().slice_rows(position, c),
+                                parts_lse.out().slice_rows(position, c));
         position += c;
       }
       REQUIRE(position == n);
-      check_same(parts.host(), whole.host(), dsr1::text("cached attention, window ", s.window, " ring ", s.ring));
+      check_same(parts.host(), whole.host(),
+                 dsr1::text("cached attention, window ", s.window, " ring ", s.ring));
       check_same(parts_lse.host(), whole_lse.host(), "its lse");
-      const auto cached = keys.host();  // the last positions, each in its row; other slots untouched
+      const auto cached =
+          keys.host();  // the last positions, each in its row; other slots untouched
       for (index_t p = std::max<index_t>(0, n - s.ring); p < n; ++p)
-        for (index_t c = 0; c < narrow; ++c) REQUIRE(cached[at((slot * s.ring + p % s.ring) * narrow + c)] == k[at(p * narrow + c)]);
+        for (index_t c = 0; c < narrow; ++c)
+          REQUIRE(cached[at((slot * s.ring + p % s.ring) * narrow + c)] == k[at(p * narrow + c)]);
       for (index_t i = 0; i < s.ring * narrow; ++i) REQUIRE(cached[at(i)] == T(-77));
-      for (index_t i = 2 * s.ring * narrow; i < 3 * s.ring * narrow; ++i) REQUIRE(cached[at(i)] == T(-77));
+      for (index_t i = 2 * s.ring * narrow; i < 3 * s.ring * narrow; ++i)
+        REQUIRE(cached[at(i)] == T(-77));
     }
 }
 
@@ -136,12 +174,18 @@ void rotate(Ctx& ctx) {
       for (const margin around : margins) {
         ctx.workspace().reset();
         const index_t heads = 3, half = head_dim / 2, n = 45, table = 60;
-        const std::vector<sequence> parts = {{.begin = 0, .length = 20, .position = 40}, {.begin = 20, .length = 0}, {.begin = 20, .length = 25, .position = 3}};
-        const auto x = normals<T>(n * heads * head_dim, 1), cosine = normals<T>(table * half, 2), sine = normals<T>(table * half, 3);
-        const device_matrix<Ctx, T> forward(ctx, n, heads * head_dim, x, around), inverse(ctx, n, heads * head_dim, x, around);
+        const std::vector<sequence> parts = {{.begin = 0, .length = 20, .position = 40},
+                                             {.begin = 20, .length = 0},
+                                             {.begin = 20, .length = 25, .position = 3}};
+        const auto x = normals<T>(n * heads * head_dim, 1), cosine = normals<T>(table * half, 2),
+                   sine = normals<T>(table * half, 3);
+        const device_matrix<Ctx, T> forward(ctx, n, heads * head_dim, x, around),
+            inverse(ctx, n, heads * head_dim, x, around);
         const device_matrix<Ctx, T> c(ctx, table, half, cosine), s(ctx, table, half, sine);
-        Ctx::backend::rotate(ctx, forward.out(), head_dim, layout, c.in(), s.in(), sequence_layout(parts), false);
-        Ctx::backend::rotate(ctx, inverse.out(), head_dim, layout, c.in(), s.in(), sequence_layout(parts), true);
+        Ctx::backend::rotate(ctx, forward.out(), head_dim, layout, c.in(), s.in(),
+                             sequence_layout(parts), false);
+        Ctx::backend::rotate(ctx, inverse.out(), head_dim, layout, c.in(), s.in(),
+                             sequence_layout(parts), true);
         std::vector<double> expected = doubles(x), back = expected;
         for (const sequence& part : parts)
           for (index_t t = 0; t < part.length; ++t)
@@ -149,7 +193,8 @@ void rotate(Ctx& ctx) {
               for (index_t i = 0; i < half; ++i) {
                 const bool split = layout == rope_layout::half_split;
                 const std::size_t base = at((part.begin + t) * heads * head_dim + h * head_dim);
-                const std::size_t first = base + at(split ? i : 2 * i), second = base + at(split ? i + half : 2 * i + 1);
+                const std::size_t first = base + at(split ? i : 2 * i),
+                                  second = base + at(split ? i + half : 2 * i + 1);
                 const double a = static_cast<double>(x[first]), b = static_cast<double>(x[second]);
                 const double co = static_cast<double>(cosine[at((part.position + t) * half + i)]);
                 const double si = static_cast<double>(sine[at((part.position + t) * half + i)]);
@@ -158,7 +203,9 @@ void rotate(Ctx& ctx) {
                 back[first] = a * co + b * si;
                 back[second] = b * co - a * si;
               }
-        const std::string what = dsr1::text("rotate, heads of ", head_dim, layout == rope_layout::half_split ? ", halves" : ", pairs");
+        const std::string what =
+            dsr1::text("rotate, heads of ", head_dim,
+                       layout == rope_layout::half_split ? ", halves" : ", pairs");
         check_close(forward.host(), expected, what);
         check_close(inverse.host(), back, what + ", inverse");
       }
@@ -168,52 +215,91 @@ template <class T, class Ctx>
 void attention_errors(Ctx& ctx) {
   using backend = typename Ctx::backend;
   ctx.workspace().reset();
-  const device_matrix<Ctx, T> q(ctx, 5, 8), kv(ctx, 5, 4), wrong(ctx, 5, 6), y(ctx, 5, 8), lse(ctx, 5, 4), cache(ctx, 64, 4), table(ctx, 4, 1);
+  const device_matrix<Ctx, T> q(ctx, 5, 8), kv(ctx, 5, 4), wrong(ctx, 5, 6), y(ctx, 5, 8),
+      lse(ctx, 5, 4), cache(ctx, 64, 4), table(ctx, 4, 1);
   const device_vector<Ctx, T> sinks(ctx, 4), three(ctx, 3);
   const attention_extents e{.heads = 4, .kv_heads = 2, .head_dim = 2};
   const sequence_layout whole(5), short_layout(4);
   const key_values<T> good{kv.in(), kv.in(), 0};
   const view<const T, 1> none;
-  auto forward = [&](const attention_extents& extents, view<const T, 2> query, const key_values<T>& keys, view<const T, 1> sink,
+  auto forward = [&](const attention_extents& extents, view<const T, 2> query,
+                     const key_values<T>& keys, view<const T, 1> sink,
                      const sequence_layout& layout, view<T, 2> out, view<T, 2> l) {
     return message_of([&] { backend::attention(ctx, extents, query, keys, sink, layout, out, l); });
   };
   backend::attention(ctx, e, q.in(), good, none, whole, y.out(), lse.out());
-  CHECK(mentions(forward({.heads = 4, .kv_heads = 3, .head_dim = 2}, q.in(), good, none, whole, y.out(), lse.out()), "4 heads", "3 key-value heads"));
-  CHECK(mentions(forward({.heads = 4, .kv_heads = 0, .head_dim = 2}, q.in(), good, none, whole, y.out(), lse.out()), "0 key-value heads"));
-  CHECK(mentions(forward(e, wrong.in(), good, none, whole, y.out(), lse.out()), "[5, 6]", "4 and 2 heads of 2"));
-  CHECK(mentions(forward(e, q.in(), {wrong.in(), wrong.in(), 0}, none, whole, y.out(), lse.out()), "k [5, 6]", "v [5, 6]"));
-  CHECK(mentions(forward(e, q.in(), {kv.in(), wrong.in(), 0}, none, whole, y.out(), lse.out()), "v [5, 6]"));
-  CHECK(mentions(forward(e, q.in(), {cache.in(), cache.in(), 33}, none, whole, y.out(), lse.out()), "ring of 33", "multiple of"));
-  CHECK(mentions(forward(e, q.in(), good, three.in(), whole, y.out(), lse.out()), "3 sinks", "4 heads"));
-  CHECK(mentions(forward(e, q.in(), good, none, whole, wrong.out(), lse.out()), "[5, 6]", "[5, 8]"));
+  CHECK(mentions(forward({.heads = 4, .kv_heads = 3, .head_dim = 2}, q.in(), good, none, whole,
+                         y.out(), lse.out()),
+                 "4 heads", "3 key-value heads"));
+  CHECK(mentions(forward({.heads = 4, .kv_heads = 0, .head_dim = 2}, q.in(), good, none, whole,
+                         y.out(), lse.out()),
+                 "0 key-value heads"));
+  CHECK(mentions(forward(e, wrong.in(), good, none, whole, y.out(), lse.out()), "[5, 6]",
+                 "4 and 2 heads of 2"));
+  CHECK(mentions(forward(e, q.in(), {wrong.in(), wrong.in(), 0}, none, whole, y.out(), lse.out()),
+                 "k [5, 6]", "v [5, 6]"));
+  CHECK(mentions(forward(e, q.in(), {kv.in(), wrong.in(), 0}, none, whole, y.out(), lse.out()),
+                 "v [5, 6]"));
+  CHECK(mentions(forward(e, q.in(), {cache.in(), cache.in(), 33}, none, whole, y.out(), lse.out()),
+                 "ring of 33", "multiple of"));
+  CHECK(mentions(forward(e, q.in(), good, three.in(), whole, y.out(), lse.out()), "3 sinks",
+                 "4 heads"));
+  CHECK(
+      mentions(forward(e, q.in(), good, none, whole, wrong.out(), lse.out()), "[5, 6]", "[5, 8]"));
   CHECK(mentions(forward(e, q.in(), good, none, whole, y.out(), wrong.out()), "[5, 6]"));
-  CHECK(mentions(forward(e, q.in(), good, none, short_layout, y.out(), lse.out()), "cover 4 rows", "has 5"));
+  CHECK(mentions(forward(e, q.in(), good, none, short_layout, y.out(), lse.out()), "cover 4 rows",
+                 "has 5"));
   const sequence far{.begin = 0, .length = 5, .position = 0, .slot = 2};
-  CHECK(mentions(forward(e, q.in(), {cache.in(), cache.in(), 32}, none, sequence_layout({&far, 1}), y.out(), lse.out()), "slot 2", "2 slots"));
+  CHECK(mentions(forward(e, q.in(), {cache.in(), cache.in(), 32}, none, sequence_layout({&far, 1}),
+                         y.out(), lse.out()),
+                 "slot 2", "2 slots"));
   const sequence late{.begin = 0, .length = 5, .position = 30};
   const key_values<T> ring{cache.in(), cache.in(), 32};
-  CHECK(mentions(forward(e, q.in(), ring, none, sequence_layout({&late, 1}), y.out(), lse.out()), "needs 35 positions", "has 32"));
+  CHECK(mentions(forward(e, q.in(), ring, none, sequence_layout({&late, 1}), y.out(), lse.out()),
+                 "needs 35 positions", "has 32"));
   const attention_extents wide{.heads = 4, .kv_heads = 2, .head_dim = 2, .window = 29};
-  CHECK(mentions(forward(wide, q.in(), ring, none, sequence_layout({&late, 1}), y.out(), lse.out()), "needs 33 positions", "has 32"));
+  CHECK(mentions(forward(wide, q.in(), ring, none, sequence_layout({&late, 1}), y.out(), lse.out()),
+                 "needs 33 positions", "has 32"));
   CHECK(mentions(message_of([&] {
-                   backend::attention_backward(ctx, e, q.in(), {cache.in(), cache.in(), 32}, none, whole, y.in(), lse.in(), y.in(), y.out(),
-                                               kv.out(), kv.out(), view<T, 1>(), accumulate::no);
+                   backend::attention_backward(ctx, e, q.in(), {cache.in(), cache.in(), 32}, none,
+                                               whole, y.in(), lse.in(), y.in(), y.out(), kv.out(),
+                                               kv.out(), view<T, 1>(), accumulate::no);
                  }),
                  "cache", "train without"));
   CHECK(mentions(message_of([&] {
-                   backend::attention_backward(ctx, e, q.in(), good, none, whole, y.in(), lse.in(), y.in(), wrong.out(), kv.out(), kv.out(),
+                   backend::attention_backward(ctx, e, q.in(), good, none, whole, y.in(), lse.in(),
+                                               y.in(), wrong.out(), kv.out(), kv.out(),
                                                view<T, 1>(), accumulate::no);
                  }),
                  "[5, 6]", "[5, 8]"));
-  CHECK(mentions(message_of([&] { backend::store_cache(ctx, kv.in(), sequence_layout({&far, 1}), 32, cache.out()); }), "slot 2", "2 slots"));
-  CHECK(mentions(message_of([&] { backend::store_cache(ctx, wrong.in(), whole, 32, cache.out()); }), "[5, 6]", "[64, 4]"));
-  CHECK(mentions(message_of([&] { backend::store_cache(ctx, kv.in(), whole, 0, cache.out()); }), "ring of 0"));
-  CHECK(mentions(message_of([&] { backend::store_cache(ctx, kv.in(), whole, 4, cache.out()); }), "sequence 0", "5 rows", "ring of 4"));
-  CHECK(mentions(message_of([&] { backend::store_cache(ctx, kv.in(), short_layout, 32, cache.out()); }), "cover 4 rows"));
-  CHECK(mentions(message_of([&] { backend::rotate(ctx, y.out(), 2, rope_layout::half_split, table.in(), table.in(), whole, false); }), "position 4 of row 4", "4 positions"));
-  CHECK(mentions(message_of([&] { backend::rotate(ctx, y.out(), 3, rope_layout::half_split, table.in(), table.in(), short_layout, false); }), "heads of 3"));
-  CHECK(mentions(message_of([&] { backend::rotate(ctx, y.out(), 4, rope_layout::half_split, table.in(), table.in(), short_layout, false); }), "[4, 1]", "heads of 4"));
+  CHECK(mentions(message_of([&] {
+                   backend::store_cache(ctx, kv.in(), sequence_layout({&far, 1}), 32, cache.out());
+                 }),
+                 "slot 2", "2 slots"));
+  CHECK(mentions(message_of([&] { backend::store_cache(ctx, wrong.in(), whole, 32, cache.out()); }),
+                 "[5, 6]", "[64, 4]"));
+  CHECK(mentions(message_of([&] { backend::store_cache(ctx, kv.in(), whole, 0, cache.out()); }),
+                 "ring of 0"));
+  CHECK(mentions(message_of([&] { backend::store_cache(ctx, kv.in(), whole, 4, cache.out()); }),
+                 "sequence 0", "5 rows", "ring of 4"));
+  CHECK(mentions(
+      message_of([&] { backend::store_cache(ctx, kv.in(), short_layout, 32, cache.out()); }),
+      "cover 4 rows"));
+  CHECK(mentions(message_of([&] {
+                   backend::rotate(ctx, y.out(), 2, rope_layout::half_split, table.in(), table.in(),
+                                   whole, false);
+                 }),
+                 "position 4 of row 4", "4 positions"));
+  CHECK(mentions(message_of([&] {
+                   backend::rotate(ctx, y.out(), 3, rope_layout::half_split, table.in(), table.in(),
+                                   short_layout, false);
+                 }),
+                 "heads of 3"));
+  CHECK(mentions(message_of([&] {
+                   backend::rotate(ctx, y.out(), 4, rope_layout::half_split, table.in(), table.in(),
+                                   short_layout, false);
+                 }),
+                 "[4, 1]", "heads of 4"));
 }
 
 }  // namespace battery

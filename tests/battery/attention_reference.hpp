@@ -19,10 +19,11 @@ using dsr1::sequence;
 struct attention_reference {
   attention_extents e;
   std::vector<sequence> sequences;
-  std::vector<double> q, k, v, sinks;  // [rows, heads d], [rows, kv_heads d] twice, [heads] or empty
+  std::vector<double> q, k, v,
+      sinks;  // [rows, heads d], [rows, kv_heads d] twice, [heads] or empty
 
-  std::vector<double> y, lse;                 // made by forward
-  std::vector<double> dq, dk, dv, dsinks;     // made by backward
+  std::vector<double> y, lse;              // made by forward
+  std::vector<double> dq, dk, dv, dsinks;  // made by backward
 
   index_t rows() const { return static_cast<index_t>(q.size()) / (e.heads * e.head_dim); }
 
@@ -67,7 +68,9 @@ struct attention_reference {
 
  private:
   static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-  std::size_t of_query(index_t row, index_t h, index_t c) const { return at((row * e.heads + h) * e.head_dim + c); }
+  std::size_t of_query(index_t row, index_t h, index_t c) const {
+    return at((row * e.heads + h) * e.head_dim + c);
+  }
   std::size_t of_key(index_t row, index_t h, index_t c) const {
     return at((row * e.kv_heads + h / (e.heads / e.kv_heads)) * e.head_dim + c);
   }

@@ -27,19 +27,22 @@ inline constexpr margin margins[] = {{0, 0}, {3, 6}};
 template <class Ctx, class T>
 class device_matrix {
  public:
-  device_matrix(Ctx& ctx, index_t rows, index_t columns, const std::vector<T>& values, margin around = {})
+  device_matrix(Ctx& ctx, index_t rows, index_t columns, const std::vector<T>& values,
+                margin around = {})
       : ctx_(ctx), around_(around), columns_(columns) {
     const index_t width = around.left + columns + around.right;
     whole_ = ctx.template take<T>(rows, width);
     std::vector<T> host(static_cast<std::size_t>(rows * width), mark());
     for (index_t r = 0; r < rows; ++r)
       for (index_t c = 0; c < columns; ++c)
-        host[static_cast<std::size_t>(r * width + around.left + c)] = values.at(static_cast<std::size_t>(r * columns + c));
+        host[static_cast<std::size_t>(r * width + around.left + c)] =
+            values.at(static_cast<std::size_t>(r * columns + c));
     Ctx::backend::upload(ctx, host.data(), whole_.flat());
   }
   /// Filled with a mark that no result has.
   device_matrix(Ctx& ctx, index_t rows, index_t columns, margin around = {})
-      : device_matrix(ctx, rows, columns, std::vector<T>(static_cast<std::size_t>(rows * columns), mark()), around) {}
+      : device_matrix(ctx, rows, columns,
+                      std::vector<T>(static_cast<std::size_t>(rows * columns), mark()), around) {}
 
   view<T, 2> out() const { return whole_.slice_columns(around_.left, columns_); }
   view<const T, 2> in() const { return out(); }
@@ -77,10 +80,12 @@ class device_matrix {
 template <class Ctx, class T>
 class device_vector {
  public:
-  device_vector(Ctx& ctx, const std::vector<T>& values) : ctx_(ctx), all_(ctx.template take<T>(static_cast<index_t>(values.size()))) {
+  device_vector(Ctx& ctx, const std::vector<T>& values)
+      : ctx_(ctx), all_(ctx.template take<T>(static_cast<index_t>(values.size()))) {
     Ctx::backend::upload(ctx, values.data(), all_);
   }
-  device_vector(Ctx& ctx, index_t count) : device_vector(ctx, std::vector<T>(static_cast<std::size_t>(count), T(-77))) {}
+  device_vector(Ctx& ctx, index_t count)
+      : device_vector(ctx, std::vector<T>(static_cast<std::size_t>(count), T(-77))) {}
 
   view<T, 1> out() const { return all_; }
   view<const T, 1> in() const { return all_; }
@@ -104,14 +109,17 @@ std::vector<double> doubles(const std::vector<T>& v) {
 
 /// Fails unless `values` are as close to `expected` as T allows; `slack` multiplies the tolerance.
 template <class T>
-void check_close(const std::vector<T>& values, const std::vector<double>& expected, const std::string& what, double slack = 1) {
+void check_close(const std::vector<T>& values, const std::vector<double>& expected,
+                 const std::string& what, double slack = 1) {
   INFO(what);
   REQUIRE(values.size() == expected.size());
-  const auto d = dsr1::testing::compare(values.data(), expected.data(), static_cast<index_t>(values.size()));
+  const auto d =
+      dsr1::testing::compare(values.data(), expected.data(), static_cast<index_t>(values.size()));
   CAPTURE(d.absolute, d.scale);
   if (d.absolute > slack * tolerance<T>() * std::max(d.scale, 1.0))
     for (std::size_t i = 0; i < values.size(); ++i)
-      if (!(std::abs(static_cast<double>(values[i]) - expected[i]) <= slack * tolerance<T>() * std::max(d.scale, 1.0))) {
+      if (!(std::abs(static_cast<double>(values[i]) - expected[i]) <=
+            slack * tolerance<T>() * std::max(d.scale, 1.0))) {
         CAPTURE(i, values[i], expected[i]);
         REQUIRE(false);
       }
@@ -120,7 +128,8 @@ void check_close(const std::vector<T>& values, const std::vector<double>& expect
 
 /// Fails unless the vectors are equal, element by element.
 template <class T>
-void check_same(const std::vector<T>& values, const std::vector<T>& expected, const std::string& what) {
+void check_same(const std::vector<T>& values, const std::vector<T>& expected,
+                const std::string& what) {
   INFO(what);
   REQUIRE(values.size() == expected.size());
   for (std::size_t i = 0; i < values.size(); ++i)

@@ -29,7 +29,8 @@ class optimizer_case {
     ctx.workspace().reset();
     std::uint64_t stream = 50;
     for (const index_t n : {0, 1, 15, 16, 17, 33, 1000, 32'768, 70'001}) {
-      const auto p = normals<T>(n, ++stream), g = normals<T>(n, ++stream), m = normals<T>(n, ++stream);
+      const auto p = normals<T>(n, ++stream), g = normals<T>(n, ++stream),
+                 m = normals<T>(n, ++stream);
       auto v = normals<T>(n, ++stream);
       for (T& x : v) x = T(0.1) + x * x;
       p_.emplace_back(ctx, p);
@@ -37,8 +38,9 @@ class optimizer_case {
       m_.emplace_back(ctx, m);
       v_.emplace_back(ctx, v);
       const bool gradient = n != 15;
-      host.push_back({doubles(p), gradient ? doubles(g) : std::vector<double>(p.size()), doubles(m), doubles(v),
-                      0.01 * static_cast<double>(stream % 7 + 1), 0.1 * static_cast<double>(stream % 3)});
+      host.push_back({doubles(p), gradient ? doubles(g) : std::vector<double>(p.size()), doubles(m),
+                      doubles(v), 0.01 * static_cast<double>(stream % 7 + 1),
+                      0.1 * static_cast<double>(stream % 3)});
       tensors.push_back({.value = p_.back().out().data,
                          .gradient = gradient ? g_.back().in().data : nullptr,
                          .state = {m_.back().out().data, v_.back().out().data},
@@ -54,7 +56,8 @@ class optimizer_case {
   template <class F>
   void on_host(F&& step) {
     for (numbers& t : host)
-      for (std::size_t i = 0; i < t.p.size(); ++i) step(t.p[i], t.g[i], t.m[i], t.v[i], t.rate, t.decay);
+      for (std::size_t i = 0; i < t.p.size(); ++i)
+        step(t.p[i], t.g[i], t.m[i], t.v[i], t.rate, t.decay);
   }
   void check(const std::string& what) const {
     for (std::size_t i = 0; i < host.size(); ++i) {
@@ -62,7 +65,8 @@ class optimizer_case {
       check_close(p_[i].host(), host[i].p, which + "the value");
       check_close(m_[i].host(), host[i].m, which + "the first state");
       check_close(v_[i].host(), host[i].v, which + "the second state");
-      if (host[i].p.size() != 15) check_close(g_[i].host(), host[i].g, which + "the gradient");  // unchanged
+      if (host[i].p.size() != 15)
+        check_close(g_[i].host(), host[i].g, which + "the gradient");  // unchanged
     }
   }
   /// Values and states of all tensors.
@@ -83,10 +87,16 @@ class optimizer_case {
   std::vector<device_vector<Ctx, T>> p_, g_, m_, v_;
 };
 
-inline constexpr dsr1::adamw_numbers adamw_example = {
-    .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-3, .correction1 = 0.19, .correction2 = 0.0975, .gradient_scale = 0.5};
-inline constexpr dsr1::lion_numbers lion_example = {.beta1 = 0.9, .beta2 = 0.99, .gradient_scale = 0.5};
-inline constexpr dsr1::muon_numbers muon_example = {.momentum = 0.95, .nesterov = true, .gradient_scale = 0.5};
+inline constexpr dsr1::adamw_numbers adamw_example = {.beta1 = 0.9,
+                                                      .beta2 = 0.95,
+                                                      .eps = 1e-3,
+                                                      .correction1 = 0.19,
+                                                      .correction2 = 0.0975,
+                                                      .gradient_scale = 0.5};
+inline constexpr dsr1::lion_numbers lion_example = {
+    .beta1 = 0.9, .beta2 = 0.99, .gradient_scale = 0.5};
+inline constexpr dsr1::muon_numbers muon_example = {
+    .momentum = 0.95, .nesterov = true, .gradient_scale = 0.5};
 
 /// All sgd_numbers worth a test.
 inline std::vector<dsr1::sgd_numbers> sgd_examples() {
@@ -94,7 +104,11 @@ inline std::vector<dsr1::sgd_numbers> sgd_examples() {
   for (const bool nesterov : {false, true})
     for (const bool first : {false, true})
       for (const double dampening : {0.0, 0.3})
-        out.push_back({.momentum = 0.9, .dampening = dampening, .nesterov = nesterov, .first = first, .gradient_scale = 0.5});
+        out.push_back({.momentum = 0.9,
+                       .dampening = dampening,
+                       .nesterov = nesterov,
+                       .first = first,
+                       .gradient_scale = 0.5});
   return out;
 }
 
@@ -107,7 +121,8 @@ void adamw(Ctx& ctx) {
     g *= a.gradient_scale;
     m = a.beta1 * m + (1 - a.beta1) * g;
     v = a.beta2 * v + (1 - a.beta2) * g * g;
-    p = p * (1 - rate * decay) - rate * (m / a.correction1) / (std::sqrt(v / a.correction2) + a.eps);
+    p = p * (1 - rate * decay) -
+        rate * (m / a.correction1) / (std::sqrt(v / a.correction2) + a.eps);
   });
   c.check("adamw");
 }
@@ -122,12 +137,18 @@ void sgd(Ctx& ctx) {
       b = a.first ? g : a.momentum * b + (1 - a.dampening) * g;
       p -= rate * (a.nesterov ? g + a.momentum * b : b);
     });
-    c.check(dsr1::text("sgd, nesterov ", a.nesterov, ", first ", a.first, ", dampening ", a.dampening));
+    c.check(
+        dsr1::text("sgd, nesterov ", a.nesterov, ", first ", a.first, ", dampening ", a.dampening));
   }
   optimizer_case<Ctx, T> c(ctx);
   for (auto& t : c.tensors) t.state[0] = t.state[1] = nullptr;
-  Ctx::backend::sgd(ctx, c.all(), dsr1::sgd_numbers{.momentum = 0, .dampening = 0, .nesterov = false, .first = true, .gradient_scale = 2});
-  c.on_host([&](double& p, double g, double&, double&, double rate, double decay) { p -= rate * (2 * g + decay * p); });
+  Ctx::backend::sgd(
+      ctx, c.all(),
+      dsr1::sgd_numbers{
+          .momentum = 0, .dampening = 0, .nesterov = false, .first = true, .gradient_scale = 2});
+  c.on_host([&](double& p, double g, double&, double&, double rate, double decay) {
+    p -= rate * (2 * g + decay * p);
+  });
   c.check("sgd without momentum");
 }
 
@@ -188,7 +209,8 @@ void squared_norms(Ctx& ctx) {
       const device_vector<Ctx, T> on_device(ctx, g);
       const optimizer_tensor<T> one{.gradient = on_device.in().data, .size = 40'000};
       double norm = 0;
-      Ctx::backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(&one, 1), std::span<double>(&norm, 1));
+      Ctx::backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(&one, 1),
+                                  std::span<double>(&norm, 1));
       CHECK_FALSE(std::isfinite(norm));
     }
 }
@@ -230,7 +252,8 @@ void optimizer_errors(Ctx& ctx) {
   using backend = typename Ctx::backend;
   ctx.workspace().reset();
   const device_vector<Ctx, T> x(ctx, 4), u(ctx, 5);
-  const optimizer_tensor<T> whole{.value = x.out().data, .state = {x.out().data, x.out().data}, .size = 4};
+  const optimizer_tensor<T> whole{
+      .value = x.out().data, .state = {x.out().data, x.out().data}, .size = 4};
   const auto refused = [&](auto change, auto call) {
     std::array<optimizer_tensor<T>, 2> two = {whole, whole};
     change(two[1]);
@@ -239,15 +262,22 @@ void optimizer_errors(Ctx& ctx) {
   const auto adamw = [&](auto t) { backend::adamw(ctx, t, adamw_example); };
   const auto lion = [&](auto t) { backend::lion(ctx, t, lion_example); };
   const auto sgd = [&](auto t) { backend::sgd(ctx, t, sgd_examples()[0]); };
-  CHECK(mentions(refused([](auto& t) { t.state[1] = nullptr; }, adamw), "adamw: tensor 1 lacks state 1, expected 2"));
-  CHECK(mentions(refused([](auto& t) { t.state[0] = nullptr; }, lion), "lion: tensor 1 lacks state 0"));
-  CHECK(mentions(refused([](auto& t) { t.state[0] = nullptr; }, sgd), "sgd: tensor 1 lacks state 0"));
-  CHECK(mentions(refused([](auto& t) { t.value = nullptr; }, adamw), "adamw: tensor 1 has no values"));
+  CHECK(mentions(refused([](auto& t) { t.state[1] = nullptr; }, adamw),
+                 "adamw: tensor 1 lacks state 1, expected 2"));
+  CHECK(mentions(refused([](auto& t) { t.state[0] = nullptr; }, lion),
+                 "lion: tensor 1 lacks state 0"));
+  CHECK(
+      mentions(refused([](auto& t) { t.state[0] = nullptr; }, sgd), "sgd: tensor 1 lacks state 0"));
+  CHECK(mentions(refused([](auto& t) { t.value = nullptr; }, adamw),
+                 "adamw: tensor 1 has no values"));
   CHECK(mentions(refused([](auto& t) { t.size = -3; }, lion), "lion: tensor 1 has -3 elements"));
-  CHECK(mentions(message_of([&] { backend::muon_momentum(ctx, whole, muon_example, u.out()); }), "muon_momentum of 4", "into 5"));
-  CHECK(mentions(message_of([&] { backend::apply_update(ctx, whole, u.in(), 1); }), "apply_update of 5", "to 4"));
+  CHECK(mentions(message_of([&] { backend::muon_momentum(ctx, whole, muon_example, u.out()); }),
+                 "muon_momentum of 4", "into 5"));
+  CHECK(mentions(message_of([&] { backend::apply_update(ctx, whole, u.in(), 1); }),
+                 "apply_update of 5", "to 4"));
   CHECK(mentions(message_of([&] {
-                   backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(&whole, 1), std::span<double>());
+                   backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(&whole, 1),
+                                          std::span<double>());
                  }),
                  "squared_norms of 1", "into 0"));
 }

@@ -21,7 +21,8 @@ using dsr1::row_groups;
 struct routing_size {
   index_t tokens, experts, k;
 };
-inline constexpr routing_size routing_sizes[] = {{0, 4, 2}, {1, 1, 1}, {3, 128, 4}, {70, 1, 1}, {5, 8, 0}, {65, 16, 16}, {300, 12, 3}};
+inline constexpr routing_size routing_sizes[] = {{0, 4, 2}, {1, 1, 1},    {3, 128, 4}, {70, 1, 1},
+                                                 {5, 8, 0}, {65, 16, 16}, {300, 12, 3}};
 
 template <class T, class Ctx>
 void route(Ctx& ctx) {
@@ -29,25 +30,32 @@ void route(Ctx& ctx) {
   for (const auto& [n, experts, k] : routing_sizes)
     for (const bool biased : {false, true}) {
       ctx.workspace().reset();
-      const auto x = normals<T>(n * experts, 1), b = normals<T>(experts, 2), dw = normals<T>(n * k, 3);
-      const device_matrix<Ctx, T> logits(ctx, n, experts, x), weight(ctx, n, k), dweight(ctx, n, k, dw), dlogits(ctx, n, experts);
+      const auto x = normals<T>(n * experts, 1), b = normals<T>(experts, 2),
+                 dw = normals<T>(n * k, 3);
+      const device_matrix<Ctx, T> logits(ctx, n, experts, x), weight(ctx, n, k),
+          dweight(ctx, n, k, dw), dlogits(ctx, n, experts);
       const device_vector<Ctx, T> bias(ctx, b);
       const device_vector<Ctx, std::int32_t> chosen(ctx, n * k);
       const auto index = chosen.out().reshaped(n, k);
       const view<const T, 1> offset = biased ? bias.in() : view<const T, 1>();
       Ctx::backend::route(ctx, gate, logits.in(), offset, index, weight.out());
-      Ctx::backend::route_backward(ctx, gate, logits.in(), offset, view<const std::int32_t, 2>(index), weight.in(), dweight.in(), dlogits.out());
+      Ctx::backend::route_backward(ctx, gate, logits.in(), offset,
+                                   view<const std::int32_t, 2>(index), weight.in(), dweight.in(),
+                                   dlogits.out());
       std::vector<std::int32_t> which;
       std::vector<double> values, gradient;
       for (index_t t = 0; t < n; ++t) {
         std::vector<double> p, dp(at(experts));
         double sum = 0, mean = 0;
-        for (index_t e = 0; e < experts; ++e) sum += std::exp(static_cast<double>(x[at(t * experts + e)]));
-        for (index_t e = 0; e < experts; ++e) p.push_back(std::exp(static_cast<double>(x[at(t * experts + e)])) / sum);
+        for (index_t e = 0; e < experts; ++e)
+          sum += std::exp(static_cast<double>(x[at(t * experts + e)]));
+        for (index_t e = 0; e < experts; ++e)
+          p.push_back(std::exp(static_cast<double>(x[at(t * experts + e)])) / sum);
         std::vector<std::int32_t> order(at(experts));
         for (index_t e = 0; e < experts; ++e) order[at(e)] = static_cast<std::int32_t>(e);
         std::stable_sort(order.begin(), order.end(), [&](std::int32_t i, std::int32_t j) {
-          return p[at(i)] + (biased ? static_cast<double>(b[at(i)]) : 0) > p[at(j)] + (biased ? static_cast<double>(b[at(j)]) : 0);
+          return p[at(i)] + (biased ? static_cast<double>(b[at(i)]) : 0) >
+                 p[at(j)] + (biased ? static_cast<double>(b[at(j)]) : 0);
         });
         for (index_t j = 0; j < k; ++j) {
           which.push_back(order[at(j)]);
@@ -71,20 +79,27 @@ void affinities(Ctx& ctx) {
   for (const std::vector<index_t>& ends : {std::vector<index_t>{140}, {0, 70, 70, 71, 140}}) {
     ctx.workspace().reset();
     const row_groups groups(ends);
-    const auto x = normals<T>(n * experts, 1), d = normals<T>(groups.count() * experts, 2), start = normals<T>(n * experts, 3);
-    const device_matrix<Ctx, T> logits(ctx, n, experts, x), p(ctx, n, experts), dp(ctx, groups.count(), experts, d), dlogits(ctx, n, experts, start);
+    const auto x = normals<T>(n * experts, 1), d = normals<T>(groups.count() * experts, 2),
+               start = normals<T>(n * experts, 3);
+    const device_matrix<Ctx, T> logits(ctx, n, experts, x), p(ctx, n, experts),
+        dp(ctx, groups.count(), experts, d), dlogits(ctx, n, experts, start);
     Ctx::backend::affinities(ctx, gate, logits.in(), p.out());
-    Ctx::backend::affinities_backward(ctx, gate, logits.in(), p.in(), dp.in(), groups, T(0.5), dlogits.out());
+    Ctx::backend::affinities_backward(ctx, gate, logits.in(), p.in(), dp.in(), groups, T(0.5),
+                                      dlogits.out());
     std::vector<double> expected, gradient = doubles(start);
     for (index_t g = 0; g < groups.count(); ++g)
       for (index_t t = groups.begin(g); t < groups.end(g); ++t) {
         double sum = 0, mean = 0;
-        for (index_t e = 0; e < experts; ++e) sum += std::exp(static_cast<double>(x[at(t * experts + e)]));
-        for (index_t e = 0; e < experts; ++e) expected.push_back(std::exp(static_cast<double>(x[at(t * experts + e)])) / sum);
-        const double* q = expected.data() + t * experts;
-        for (index_t e = 0; e < experts; ++e) mean += q[e] * 0.5 * static_cast<double>(d[at(g * experts + e)]);
         for (index_t e = 0; e < experts; ++e)
-          gradient[at(t * experts + e)] += q[e] * (0.5 * static_cast<double>(d[at(g * experts + e)]) - mean);
+          sum += std::exp(static_cast<double>(x[at(t * experts + e)]));
+        for (index_t e = 0; e < experts; ++e)
+          expected.push_back(std::exp(static_cast<double>(x[at(t * experts + e)])) / sum);
+        const double* q = expected.data() + t * experts;
+        for (index_t e = 0; e < experts; ++e)
+          mean += q[e] * 0.5 * static_cast<double>(d[at(g * experts + e)]);
+        for (index_t e = 0; e < experts; ++e)
+          gradient[at(t * experts + e)] +=
+              q[e] * (0.5 * static_cast<double>(d[at(g * experts + e)]) - mean);
       }
     check_close(p.host(), expected, "affinities");
     check_close(dlogits.host(), gradient, "affinities_backward");
@@ -95,7 +110,8 @@ template <class T, class Ctx>
 void log_sum_exp(Ctx& ctx) {
   for (const auto& [n, experts] : {std::pair<index_t, index_t>{0, 3}, {1, 1}, {70, 17}, {3, 128}}) {
     ctx.workspace().reset();
-    const auto x = normals<T>(n * experts, 1, 20), d = normals<T>(n, 2), start = normals<T>(n * experts, 3);
+    const auto x = normals<T>(n * experts, 1, 20), d = normals<T>(n, 2),
+               start = normals<T>(n * experts, 3);
     const device_matrix<Ctx, T> logits(ctx, n, experts, x), dlogits(ctx, n, experts, start);
     const device_vector<Ctx, T> lse(ctx, n), dlse(ctx, d);
     Ctx::backend::log_sum_exp(ctx, logits.in(), lse.out());
@@ -103,10 +119,13 @@ void log_sum_exp(Ctx& ctx) {
     std::vector<double> expected, gradient = doubles(start);
     for (index_t t = 0; t < n; ++t) {
       double sum = 0;
-      for (index_t e = 0; e < experts; ++e) sum += std::exp(static_cast<double>(x[at(t * experts + e)]));
+      for (index_t e = 0; e < experts; ++e)
+        sum += std::exp(static_cast<double>(x[at(t * experts + e)]));
       expected.push_back(std::log(sum));
       for (index_t e = 0; e < experts; ++e)
-        gradient[at(t * experts + e)] += static_cast<double>(d[at(t)]) * std::exp(static_cast<double>(x[at(t * experts + e)])) / sum;
+        gradient[at(t * experts + e)] += static_cast<double>(d[at(t)]) *
+                                         std::exp(static_cast<double>(x[at(t * experts + e)])) /
+                                         sum;
     }
     check_close(lse.host(), expected, "log_sum_exp");
     check_close(dlogits.host(), gradient, "log_sum_exp_backward");
@@ -122,7 +141,8 @@ void count_experts(Ctx& ctx) {
       const row_groups groups(ends);
       const auto chosen = row_numbers(n * k, experts, 1);
       const auto index = device_table(ctx, chosen, n, k);
-      const device_matrix<Ctx, T> counts(ctx, groups.count(), experts, std::vector<T>(at(groups.count() * experts), T(2)));
+      const device_matrix<Ctx, T> counts(ctx, groups.count(), experts,
+                                         std::vector<T>(at(groups.count() * experts), T(2)));
       Ctx::backend::count_experts(ctx, index, groups, counts.out(), add);
       std::vector<T> expected(at(groups.count() * experts), add == accumulate::yes ? T(2) : T(0));
       for (index_t g = 0; g < groups.count(); ++g)
@@ -134,9 +154,14 @@ void count_experts(Ctx& ctx) {
 
 template <class T, class Ctx>
 void limit_capacity(Ctx& ctx) {
-  for (const auto& [n, k, experts] : {std::tuple<index_t, index_t, index_t>{0, 2, 3}, {1, 1, 1}, {40, 3, 5}, {64, 2, 1}, {5, 0, 4}})
+  for (const auto& [n, k, experts] : {std::tuple<index_t, index_t, index_t>{0, 2, 3},
+                                      {1, 1, 1},
+                                      {40, 3, 5},
+                                      {64, 2, 1},
+                                      {5, 0, 4}})
     for (const index_t capacity : {1, 4, 1000})
-      for (const dsr1::drop_rule rule : {dsr1::drop_rule::by_weight, dsr1::drop_rule::by_position}) {
+      for (const dsr1::drop_rule rule :
+           {dsr1::drop_rule::by_weight, dsr1::drop_rule::by_position}) {
         ctx.workspace().reset();
         const auto chosen = row_numbers(n * k, experts, 2);
         auto w = normals<T>(n * k, 3);
@@ -144,18 +169,22 @@ void limit_capacity(Ctx& ctx) {
         const auto index = device_table(ctx, chosen, n, k);
         const device_matrix<Ctx, T> weight(ctx, n, k, w);
         const device_vector<Ctx, std::int32_t> kept(ctx, n * k);
-        Ctx::backend::limit_capacity(ctx, index, weight.in(), capacity, rule, kept.out().reshaped(n, k));
+        Ctx::backend::limit_capacity(ctx, index, weight.in(), capacity, rule,
+                                     kept.out().reshaped(n, k));
         std::vector<std::int32_t> expected = chosen;
         for (index_t i = 0; i < n * k; ++i) {
           index_t better = 0;  // choices of the same expert that go first
           for (index_t j = 0; j < n * k; ++j) {
             if (j == i || chosen[at(j)] != chosen[at(i)]) continue;
-            const bool heavier = rule == dsr1::drop_rule::by_weight && w[at(j)] != w[at(i)] ? w[at(j)] > w[at(i)] : j < i;
+            const bool heavier = rule == dsr1::drop_rule::by_weight && w[at(j)] != w[at(i)]
+                                     ? w[at(j)] > w[at(i)]
+                                     : j < i;
             better += heavier;
           }
           if (better >= capacity) expected[at(i)] = -1;
         }
-        check_same(kept.host(), expected, dsr1::text("limit_capacity ", capacity, " of ", n, " tokens"));
+        check_same(kept.host(), expected,
+                   dsr1::text("limit_capacity ", capacity, " of ", n, " tokens"));
       }
 }
 
@@ -167,7 +196,8 @@ void sort_by_expert(Ctx& ctx) {
     const auto index = device_table(ctx, chosen, n, k);
     const device_vector<Ctx, std::int32_t> order(ctx, n * k + 3), slots(ctx, n * k);
     std::vector<index_t> ends(at(experts), -5);
-    Ctx::backend::sort_by_expert(ctx, index, std::span<index_t>(ends), order.out(), slots.out().reshaped(n, k));
+    Ctx::backend::sort_by_expert(ctx, index, std::span<index_t>(ends), order.out(),
+                                 slots.out().reshaped(n, k));
     std::vector<index_t> expected_ends;
     std::vector<std::int32_t> expected_order, expected_slots(at(n * k), -1);
     for (index_t e = 0; e < experts; ++e) {
@@ -199,24 +229,57 @@ void routing_errors(Ctx& ctx) {
   const device_vector<Ctx, std::int32_t> flat(ctx, n * 2), order(ctx, n * 2), few(ctx, 5);
   const view<std::int32_t, 2> index = flat.out().reshaped(n, 2);
   const view<const std::int32_t, 2> choices = index;
-  CHECK(mentions(message_of([&] { backend::route(ctx, gate, logits.in(), none, index, weight.out()); }), "token 66", "not finite", "inf"));
-  CHECK(mentions(message_of([&] { backend::route(ctx, gate, logits.in(), none, index, three.out()); }), "[70, 4]", "[70, 2]", "[70, 3]"));
-  CHECK(mentions(message_of([&] { backend::limit_capacity(ctx, choices, weight.in(), 0, dsr1::drop_rule::by_weight, index); }), "capacity of 0", "at least 1"));
+  CHECK(mentions(
+      message_of([&] { backend::route(ctx, gate, logits.in(), none, index, weight.out()); }),
+      "token 66", "not finite", "inf"));
+  CHECK(mentions(
+      message_of([&] { backend::route(ctx, gate, logits.in(), none, index, three.out()); }),
+      "[70, 4]", "[70, 2]", "[70, 3]"));
+  CHECK(mentions(message_of([&] {
+                   backend::limit_capacity(ctx, choices, weight.in(), 0, dsr1::drop_rule::by_weight,
+                                           index);
+                 }),
+                 "capacity of 0", "at least 1"));
   const std::vector<index_t> two = {10, 70}, short_ends = {10, 60};
   const device_matrix<Ctx, T> counts(ctx, 2, 4), one(ctx, 1, 4);
-  CHECK(mentions(message_of([&] { backend::count_experts(ctx, choices, row_groups(two), one.out(), accumulate::no); }), "[70, 2]", "2 groups", "[1, 4]"));
-  CHECK(mentions(message_of([&] { backend::count_experts(ctx, choices, row_groups(short_ends), counts.out(), accumulate::no); }), "[70, 2]", "2 groups"));
+  CHECK(mentions(message_of([&] {
+                   backend::count_experts(ctx, choices, row_groups(two), one.out(), accumulate::no);
+                 }),
+                 "[70, 2]", "2 groups", "[1, 4]"));
+  CHECK(mentions(message_of([&] {
+                   backend::count_experts(ctx, choices, row_groups(short_ends), counts.out(),
+                                          accumulate::no);
+                 }),
+                 "[70, 2]", "2 groups"));
   const device_matrix<Ctx, T> p(ctx, n, 4), d(ctx, n, 4);
-  CHECK(mentions(message_of([&] { backend::affinities_backward(ctx, gate, logits.in(), p.in(), counts.in(), row_groups(short_ends), T(1), d.out()); }), "60 rows", "[70, 4]"));
-  CHECK(mentions(message_of([&] { backend::affinities_backward(ctx, gate, logits.in(), p.in(), one.in(), row_groups(two), T(1), d.out()); }), "2 groups", "[1, 4]"));
+  CHECK(mentions(message_of([&] {
+                   backend::affinities_backward(ctx, gate, logits.in(), p.in(), counts.in(),
+                                                row_groups(short_ends), T(1), d.out());
+                 }),
+                 "60 rows", "[70, 4]"));
+  CHECK(mentions(message_of([&] {
+                   backend::affinities_backward(ctx, gate, logits.in(), p.in(), one.in(),
+                                                row_groups(two), T(1), d.out());
+                 }),
+                 "2 groups", "[1, 4]"));
   std::vector<index_t> ends(4);
-  CHECK(mentions(message_of([&] { backend::sort_by_expert(ctx, choices, std::span<index_t>(ends), few.out(), index); }), "[70, 2]", "[5]"));
+  CHECK(mentions(message_of([&] {
+                   backend::sort_by_expert(ctx, choices, std::span<index_t>(ends), few.out(),
+                                           index);
+                 }),
+                 "[70, 2]", "[5]"));
   // A gate of one's own that names an expert which is not there.
   std::vector<std::int32_t> numbers(at(n * 2), 1);
   numbers[at(33 * 2 + 1)] = 4;
   const auto bad = device_table(ctx, numbers, n, 2);
-  CHECK(mentions(message_of([&] { backend::sort_by_expert(ctx, bad, std::span<index_t>(ends), order.out(), index); }), "token 33", "expert 4", "3"));
-  CHECK(mentions(message_of([&] { backend::count_experts(ctx, bad, row_groups(two), counts.out(), accumulate::no); }), "token 33", "expert 4", "3"));
+  CHECK(mentions(message_of([&] {
+                   backend::sort_by_expert(ctx, bad, std::span<index_t>(ends), order.out(), index);
+                 }),
+                 "token 33", "expert 4", "3"));
+  CHECK(mentions(message_of([&] {
+                   backend::count_experts(ctx, bad, row_groups(two), counts.out(), accumulate::no);
+                 }),
+                 "token 33", "expert 4", "3"));
 }
 
 }  // namespace battery

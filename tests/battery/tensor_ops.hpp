@@ -31,20 +31,23 @@ void fill_normal(Ctx& ctx) {
     const device_vector<Ctx, T> x(ctx, n);
     Ctx::backend::fill_normal(ctx, x.out(), stream, 0.25);
     std::vector<T> expected;
-    for (index_t i = 0; i < n; ++i) expected.push_back(static_cast<T>(0.25 * stream.normal(static_cast<std::uint64_t>(i))));
+    for (index_t i = 0; i < n; ++i)
+      expected.push_back(static_cast<T>(0.25 * stream.normal(static_cast<std::uint64_t>(i))));
     check_same(x.host(), expected, "fill_normal");
   }
 }
 
 template <class T, class Ctx>
 void copy_and_add(Ctx& ctx) {
-  const std::pair<index_t, index_t> sizes[] = {{0, 3}, {3, 0}, {1, 1}, {1, 17}, {5, 16}, {7, 33}, {700, 31}, {2, 20'000}};
+  const std::pair<index_t, index_t> sizes[] = {{0, 3},  {3, 0},  {1, 1},    {1, 17},
+                                               {5, 16}, {7, 33}, {700, 31}, {2, 20'000}};
   for (const auto& [rows, columns] : sizes)
     for (const margin from : margins)
       for (const margin to : margins) {
         ctx.workspace().reset();
         const auto a = normals<T>(rows * columns, 1), b = normals<T>(rows * columns, 2);
-        const device_matrix<Ctx, T> x(ctx, rows, columns, a, from), y(ctx, rows, columns, to), z(ctx, rows, columns, b, to);
+        const device_matrix<Ctx, T> x(ctx, rows, columns, a, from), y(ctx, rows, columns, to),
+            z(ctx, rows, columns, b, to);
         Ctx::backend::copy(ctx, x.in(), y.out());
         check_same(y.host(), a, "copy");
         Ctx::backend::add(ctx, x.in(), z.out());
@@ -77,8 +80,10 @@ void tensor_errors(Ctx& ctx) {
   ctx.workspace().reset();
   const device_matrix<Ctx, T> x(ctx, 3, 4), y(ctx, 4, 3);
   const device_vector<Ctx, T> a(ctx, 3), b(ctx, 4);
-  CHECK(mentions(message_of([&] { Ctx::backend::copy(ctx, x.in(), y.out()); }), "copy", "[3, 4]", "[4, 3]"));
-  CHECK(mentions(message_of([&] { Ctx::backend::add(ctx, x.in(), y.out()); }), "add", "[3, 4]", "[4, 3]"));
+  CHECK(mentions(message_of([&] { Ctx::backend::copy(ctx, x.in(), y.out()); }), "copy", "[3, 4]",
+                 "[4, 3]"));
+  CHECK(mentions(message_of([&] { Ctx::backend::add(ctx, x.in(), y.out()); }), "add", "[3, 4]",
+                 "[4, 3]"));
   CHECK(mentions(message_of([&] { Ctx::backend::dot(ctx, a.in(), b.in()); }), "dot", "3 by 4"));
 }
 

@@ -54,7 +54,8 @@ struct rank_of_text {
 };
 static_assert(!communicator<without_barrier>);
 static_assert(!communicator<only_float>);
-static_assert(!communicator<rank_that_changes>, "rank and size are asked of a constant communicator");
+static_assert(!communicator<rank_that_changes>,
+              "rank and size are asked of a constant communicator");
 static_assert(!communicator<rank_of_text>);
 static_assert(!communicator<int>);
 

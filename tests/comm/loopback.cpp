@@ -12,11 +12,13 @@
 using namespace dsr1;
 
 static_assert(communicator<loopback>);
-static_assert(loopback::rank() == 0 && loopback::size() == 1, "known at compile time, so branches on it vanish");
+static_assert(loopback::rank() == 0 && loopback::size() == 1,
+              "known at compile time, so branches on it vanish");
 
 TEMPLATE_TEST_CASE("loopback: reductions change nothing", "", float, double) {
   loopback comm;
-  const std::vector<TestType> before = {1, TestType(-2.5), 0, std::numeric_limits<TestType>::infinity()};
+  const std::vector<TestType> before = {1, TestType(-2.5), 0,
+                                        std::numeric_limits<TestType>::infinity()};
   std::vector<TestType> v = before;
   comm.all_reduce(view<TestType, 1>(v.data(), 4));
   comm.all_reduce(view<TestType, 1>(v.data(), 0));

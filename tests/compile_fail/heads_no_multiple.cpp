@@ -7,4 +7,5 @@ constexpr dsr1::index_t heads = 4;
 constexpr dsr1::index_t heads = 3;
 #endif
 
-dsr1::attention<dsr1::attention_shape{.dim = 8, .heads = heads, .kv_heads = 2, .head_dim = 4}> layer;
+dsr1::attention<dsr1::attention_shape{.dim = 8, .heads = heads, .kv_heads = 2, .head_dim = 4}>
+    layer;

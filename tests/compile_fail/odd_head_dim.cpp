@@ -7,4 +7,5 @@ constexpr dsr1::index_t head_dim = 4;
 constexpr dsr1::index_t head_dim = 5;
 #endif
 
-dsr1::attention<dsr1::attention_shape{.dim = 8, .heads = 2, .kv_heads = 2, .head_dim = head_dim}> layer;
+dsr1::attention<dsr1::attention_shape{.dim = 8, .heads = 2, .kv_heads = 2, .head_dim = head_dim}>
+    layer;

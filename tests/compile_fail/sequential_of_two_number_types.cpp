@@ -9,4 +9,5 @@ using second = double;
 #endif
 
 dsr1::sequential<dsr1::linear<dsr1::linear_shape{.in = 2, .out = 2}, float>,
-                 dsr1::linear<dsr1::linear_shape{.in = 2, .out = 2}, second>> layers;
+                 dsr1::linear<dsr1::linear_shape{.in = 2, .out = 2}, second>>
+    layers;

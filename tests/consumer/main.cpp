@@ -18,6 +18,7 @@ int main() {
   const float here = layer.forward(ctx, x, saved)(4, 15);
   const float there = other_unit(ctx);
   constexpr dsr1::version v;
-  std::printf("dsr1 %d.%d.%d: %g %g\n", v.major, v.minor, v.patch, static_cast<double>(here), static_cast<double>(there));
+  std::printf("dsr1 %d.%d.%d: %g %g\n", v.major, v.minor, v.patch, static_cast<double>(here),
+              static_cast<double>(there));
   return here == there ? 0 : 1;
 }

@@ -38,7 +38,8 @@ TEST_CASE("error: carries its text and the place where it was made") {
 }
 
 TEST_CASE("error: text joins parts of any type that can be streamed") {
-  CHECK(text("step ", 3, " of ", 4.5, ' ', std::string("x"), std::string_view("y")) == "step 3 of 4.5 xy");
+  CHECK(text("step ", 3, " of ", 4.5, ' ', std::string("x"), std::string_view("y")) ==
+        "step 3 of 4.5 xy");
   CHECK(text() == "");
 }
 

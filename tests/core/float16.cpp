@@ -41,7 +41,8 @@ std::uint16_t nearest(float x, std::uint16_t guess) {
     const auto value = static_cast<double>(static_cast<float>(of_bits<F>(other)));
     if (!std::isfinite(value) || std::signbit(value) != std::signbit(x)) continue;
     const double gap = std::abs(value - static_cast<double>(x));
-    const double now = std::abs(static_cast<double>(static_cast<float>(of_bits<F>(best))) - static_cast<double>(x));
+    const double now = std::abs(static_cast<double>(static_cast<float>(of_bits<F>(best))) -
+                                static_cast<double>(x));
     if (gap < now || (gap == now && other % 2 == 0)) best = other;
   }
   return best;
@@ -64,11 +65,13 @@ std::vector<T> column(const std::string& file, const char* name) {
 
 TEST_CASE("float16: the casts of torch", "[golden]") {
   const char* folder = std::getenv("DSR1_GOLDEN");
-  std::ifstream in(std::string(folder ? folder : DSR1_TEST_GOLDEN) + "/quant/casts.safetensors", std::ios::binary);
+  std::ifstream in(std::string(folder ? folder : DSR1_TEST_GOLDEN) + "/quant/casts.safetensors",
+                   std::ios::binary);
   REQUIRE(in);
   const std::string file((std::istreambuf_iterator<char>(in)), {});
   const auto bits = column<std::uint32_t>(file, "f32_bits");
-  const auto as_bf16 = column<std::uint16_t>(file, "bf16"), as_half = column<std::uint16_t>(file, "fp16");
+  const auto as_bf16 = column<std::uint16_t>(file, "bf16"),
+             as_half = column<std::uint16_t>(file, "fp16");
   REQUIRE(bits.size() > 5000);
   for (std::size_t i = 0; i < bits.size(); ++i) {
     const auto x = std::bit_cast<float>(bits[i]);
@@ -95,11 +98,14 @@ TEMPLATE_TEST_CASE("float16: all 65536 codes come back from float", "", bf16, ha
   }
 }
 
-TEMPLATE_TEST_CASE("float16: a code and the next one are split at the middle, ties to even", "", bf16, half) {
+TEMPLATE_TEST_CASE("float16: a code and the next one are split at the middle, ties to even", "",
+                   bf16, half) {
   for (std::uint32_t code = 0; code + 1 < 0x7c00; code += 3) {
-    const auto low = static_cast<float>(of_bits<TestType>(code)), high = static_cast<float>(of_bits<TestType>(code + 1));
+    const auto low = static_cast<float>(of_bits<TestType>(code)),
+               high = static_cast<float>(of_bits<TestType>(code + 1));
     if (!std::isfinite(high)) break;
-    const auto middle = static_cast<float>((static_cast<double>(low) + static_cast<double>(high)) / 2);
+    const auto middle =
+        static_cast<float>((static_cast<double>(low) + static_cast<double>(high)) / 2);
     REQUIRE(TestType(std::nextafter(middle, low)).bits == code);
     REQUIRE(TestType(std::nextafter(middle, high)).bits == code + 1);
     REQUIRE(TestType(middle).bits == (code % 2 == 0 ? code : code + 1));
@@ -125,7 +131,7 @@ TEST_CASE("float16: bfloat16 has the range of float") {
   CHECK(bf16(-2.0f).bits == 0xc000);
   CHECK(bf16(0.0f).bits == 0);
   CHECK(bf16(-0.0f).bits == 0x8000);
-  CHECK(bf16(1e-45f).bits == 0);                                 // the smallest subnormal
+  CHECK(bf16(1e-45f).bits == 0);  // the smallest subnormal
   CHECK(bf16(infinity).bits == 0x7f80);
   CHECK(bf16(-infinity).bits == 0xff80);
   CHECK(bf16(std::numeric_limits<float>::max()).bits == 0x7f80);  // beyond the largest: infinity
@@ -155,7 +161,8 @@ TEST_CASE("float16: half overflows at 65520 and has subnormals down to 2^-24") {
 TEST_CASE("float16: NaN stays NaN, quiet and with its sign") {
   for (const std::uint32_t u : {0x7f800001u, 0x7fc00000u, 0x7fffffffu, 0xff800001u, 0xffc12345u}) {
     const auto nan = std::bit_cast<float>(u);
-    for (const std::uint16_t sign : {bf16(nan).bits, half(nan).bits}) CHECK((sign >> 15) == (u >> 31));
+    for (const std::uint16_t sign : {bf16(nan).bits, half(nan).bits})
+      CHECK((sign >> 15) == (u >> 31));
     CHECK((bf16(nan).bits & 0x7fc0) == 0x7fc0);
     CHECK((half(nan).bits & 0x7e00) == 0x7e00);
   }

@@ -36,7 +36,8 @@ TEST_CASE("hash: the same bytes give the same value, however they are split") {
     const std::uint64_t whole = hash_of(data);
     for (const std::size_t step : {1, 3, 8, 31, 32, 33, 100}) {
       content_hash h;
-      for (std::size_t i = 0; i < count; i += step) h.add(data.data() + i, std::min(step, count - i));
+      for (std::size_t i = 0; i < count; i += step)
+        h.add(data.data() + i, std::min(step, count - i));
       REQUIRE(h.value() == whole);
     }
     const random_stream cut(8, count);  // pieces of random sizes, empty ones among them
@@ -84,14 +85,18 @@ TEST_CASE("hash: truncation, extension by zeros, and exchanged words are noticed
   auto data = bytes(128, 4);
   std::set<std::uint64_t> seen;
   for (std::size_t n = 0; n <= data.size(); ++n)
-    CHECK(seen.insert(hash_of({data.begin(), data.begin() + static_cast<std::ptrdiff_t>(n)})).second);
+    CHECK(
+        seen.insert(hash_of({data.begin(), data.begin() + static_cast<std::ptrdiff_t>(n)})).second);
   std::set<std::uint64_t> zeros;
-  for (std::size_t n = 0; n <= 100; ++n) CHECK(zeros.insert(hash_of(std::vector<unsigned char>(n))).second);
+  for (std::size_t n = 0; n <= 100; ++n)
+    CHECK(zeros.insert(hash_of(std::vector<unsigned char>(n))).second);
   auto swapped = data;
-  std::swap_ranges(swapped.begin(), swapped.begin() + 8, swapped.begin() + 8);    // lanes of one block
+  std::swap_ranges(swapped.begin(), swapped.begin() + 8,
+                   swapped.begin() + 8);  // lanes of one block
   CHECK(hash_of(swapped) != hash_of(data));
   swapped = data;
-  std::swap_ranges(swapped.begin(), swapped.begin() + 8, swapped.begin() + 32);   // blocks of one lane
+  std::swap_ranges(swapped.begin(), swapped.begin() + 8,
+                   swapped.begin() + 32);  // blocks of one lane
   CHECK(hash_of(swapped) != hash_of(data));
 }
 

@@ -27,8 +27,8 @@ TEST_CASE("random: the known-answer vectors of Random123") {
   CHECK(is(philox::at(0, 0, 0), 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
   const std::uint64_t ones = ~std::uint64_t{0};
   CHECK(is(philox::at(ones, ones, ones), 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
-  CHECK(is(philox::at(0x299f31d0a4093822u, 0x85a308d3243f6a88u, 0x0370734413198a2eu),
-           0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1));
+  CHECK(is(philox::at(0x299f31d0a4093822u, 0x85a308d3243f6a88u, 0x0370734413198a2eu), 0xd16cfe09,
+           0x94fdcceb, 0x5001e420, 0x24126ea1));
   static_assert(philox::at(0, 0).word[0] == 0x6627e8d5);
 }
 
@@ -38,7 +38,8 @@ TEST_CASE("random: an element depends on key, stream and number, each of them") 
   std::set<std::uint64_t> seen;
   for (std::uint64_t key = 0; key < 8; ++key)
     for (std::uint64_t stream = 0; stream < 8; ++stream)
-      for (std::uint64_t i = 0; i < 8; ++i) CHECK(seen.insert(random_stream(key, stream).bits(i)).second);
+      for (std::uint64_t i = 0; i < 8; ++i)
+        CHECK(seen.insert(random_stream(key, stream).bits(i)).second);
   CHECK(random_stream(5).bits(9) == random_stream(5, 0).bits(9));
   const std::uint64_t far = std::uint64_t{1} << 40;  // the upper words of the counter count too
   CHECK(a.bits(far) != a.bits(0));
@@ -97,13 +98,15 @@ TEST_CASE("random: normal numbers come in blocks of four, the same one by one") 
   for (std::uint64_t block = 0; block < 1000; ++block) {
     float four[4];
     r.normals(block, four);
-    for (std::uint64_t i = 0; i < 4; ++i) REQUIRE(r.normal(4 * block + i) == static_cast<double>(four[i]));
+    for (std::uint64_t i = 0; i < 4; ++i)
+      REQUIRE(r.normal(4 * block + i) == static_cast<double>(four[i]));
   }
   double correlation[4] = {};  // of each with its neighbour: the pairs share an angle and a radius
   const int n = 50'000;
   for (int i = 0; i < n; ++i)
     for (std::uint64_t lag = 0; lag < 4; ++lag)
-      correlation[lag] += r.normal(static_cast<std::uint64_t>(4 * i) + lag) * r.normal(static_cast<std::uint64_t>(4 * i) + lag + 1) / n;
+      correlation[lag] += r.normal(static_cast<std::uint64_t>(4 * i) + lag) *
+                          r.normal(static_cast<std::uint64_t>(4 * i) + lag + 1) / n;
   for (const double c : correlation) CHECK(std::abs(c) < 5 / std::sqrt(n));
 }
 
@@ -134,9 +137,10 @@ TEST_CASE("random: below stays below, and reaches everything") {
 
 TEST_CASE("random: streams of names differ, and the name is hashed as FNV-1a") {
   static_assert(stream_of("") == 0xcbf29ce484222325u);
-  static_assert(stream_of("a") == 0xaf63dc4c8601ec8cu);       // published test vectors of FNV-1a
+  static_assert(stream_of("a") == 0xaf63dc4c8601ec8cu);  // published test vectors of FNV-1a
   static_assert(stream_of("foobar") == 0x85944171f73967e8u);
   CHECK(stream_of("layers.0.weight") != stream_of("layers.1.weight"));
-  CHECK(stream_of("\xff") != stream_of("\x7f"));  // bytes above 127 do not depend on the sign of char
+  CHECK(stream_of("\xff") !=
+        stream_of("\x7f"));  // bytes above 127 do not depend on the sign of char
   static_assert(stream_of("\xff") == (0xcbf29ce484222325u ^ 0xffu) * 0x100000001b3u);
 }

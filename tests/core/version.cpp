@@ -10,7 +10,8 @@ using namespace dsr1;
 
 TEST_CASE("version: the macros and the struct agree") {
   constexpr version v;
-  static_assert(v.major == DSR1_VERSION_MAJOR && v.minor == DSR1_VERSION_MINOR && v.patch == DSR1_VERSION_PATCH);
+  static_assert(v.major == DSR1_VERSION_MAJOR && v.minor == DSR1_VERSION_MINOR &&
+                v.patch == DSR1_VERSION_PATCH);
   CHECK(v.major >= 0);
   CHECK(v.minor >= 0);
   CHECK(v.patch >= 0);

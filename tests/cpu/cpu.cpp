@@ -13,16 +13,18 @@ using namespace dsr1;
 namespace {
 
 template <class T>
-constexpr bool complete = tensor_ops<context<cpu>, T> && linear_ops<context<cpu>, T> && norm_ops<context<cpu>, T> &&
-                          row_ops<context<cpu>, T> && glu_ops<context<cpu>, T> && routing_ops<context<cpu>, T> &&
-                          attention_ops<context<cpu>, T> && loss_ops<context<cpu>, T>;
+constexpr bool complete =
+    tensor_ops<context<cpu>, T> && linear_ops<context<cpu>, T> && norm_ops<context<cpu>, T> &&
+    row_ops<context<cpu>, T> && glu_ops<context<cpu>, T> && routing_ops<context<cpu>, T> &&
+    attention_ops<context<cpu>, T> && loss_ops<context<cpu>, T>;
 static_assert(complete<float> && complete<double>);
 
 /// Counts products and hands them on.
 struct counting_cpu : cpu {
   static inline int products = 0;
   template <class Ctx, class T>
-  static void matmul(Ctx& ctx, matrix<const T> a, matrix<const T> b, view<T, 2> c, accumulate add, view<const T, 1> bias) {
+  static void matmul(Ctx& ctx, matrix<const T> a, matrix<const T> b, view<T, 2> c, accumulate add,
+                     view<const T, 1> bias) {
     ++products;
     cpu::matmul(ctx, a, b, c, add, bias);
   }

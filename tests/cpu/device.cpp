@@ -22,7 +22,8 @@ struct only_device {
 
 TEST_CASE("cpu_device: threads as asked for, or as many as there are") {
   CHECK(cpu_device({.threads = 3}).pool().size() == 3);
-  CHECK(cpu_device({.threads = 0}).pool().size() == std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  CHECK(cpu_device({.threads = 0}).pool().size() ==
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   CHECK(mentions(message_of([] { cpu_device d({.threads = -2}); }), "-2 threads"));
 }
 

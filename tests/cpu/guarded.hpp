@@ -23,7 +23,8 @@ class guarded {
     if (map == MAP_FAILED) throw std::bad_alloc();
     base_ = static_cast<std::byte*>(map);
     mprotect(base_ + (at_begin ? 0 : body), page, PROT_NONE);
-    data_ = at_begin ? reinterpret_cast<T*>(base_ + page) : reinterpret_cast<T*>(base_ + body) - count;
+    data_ =
+        at_begin ? reinterpret_cast<T*>(base_ + page) : reinterpret_cast<T*>(base_ + body) - count;
   }
   guarded(const std::vector<T>& values) : guarded(values.size()) {  // NOLINT: a copy with a guard
     for (std::size_t i = 0; i < count_; ++i) data_[i] = values[i];

@@ -33,13 +33,16 @@ TEST_CASE("loss_kernels: sums of exponentials, kept or not, and multiples") {
       guarded<T> x(values), y(values);
       double sum = 0;
       for (const T v : values) sum += std::exp(static_cast<double>(v) - 2);
-      const T a = kernels::sum_exp(x.data(), n, T(2), false), b = kernels::sum_exp(y.data(), n, T(2), true);
+      const T a = kernels::sum_exp(x.data(), n, T(2), false),
+              b = kernels::sum_exp(y.data(), n, T(2), true);
       CHECK(a == b);
       CHECK(static_cast<double>(a) == Approx(sum).epsilon(battery::tolerance<T>()).margin(1e-300));
       CHECK(x.vector() == values);  // not kept, so not changed
       kernels::multiply(y.data(), n, T(3));
       for (std::size_t i = 0; i < at(n); ++i)
-        REQUIRE(static_cast<double>(y[i]) == Approx(3 * std::exp(static_cast<double>(values[i]) - 2)).epsilon(battery::tolerance<T>()));
+        REQUIRE(static_cast<double>(y[i]) ==
+                Approx(3 * std::exp(static_cast<double>(values[i]) - 2))
+                    .epsilon(battery::tolerance<T>()));
     }
   });
 }

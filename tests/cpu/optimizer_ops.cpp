@@ -23,7 +23,8 @@ TEMPLATE_TEST_CASE("cpu optimizer_ops: errors", "", float, double) {
   battery::optimizer_errors<TestType>(ctx);
 }
 
-TEMPLATE_TEST_CASE("cpu optimizer_ops: any number of threads gives the same bits", "", float, double) {
+TEMPLATE_TEST_CASE("cpu optimizer_ops: any number of threads gives the same bits", "", float,
+                   double) {
   std::vector<TestType> first;
   for (const int threads : {1, 2, 3, 8}) {
     context<cpu> ctx({.threads = threads});

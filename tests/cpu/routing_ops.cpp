@@ -7,7 +7,8 @@
 using namespace dsr1;
 
 static_assert(routing_ops<context<cpu>, float> && routing_ops<context<cpu>, double>);
-static_assert(gate_policy<battery::softmax_top_k, float> && gate_policy<battery::softmax_top_k, double>);
+static_assert(gate_policy<battery::softmax_top_k, float> &&
+              gate_policy<battery::softmax_top_k, double>);
 
 TEMPLATE_TEST_CASE("cpu routing_ops: battery", "", float, double) {
   context<cpu> ctx({.threads = 2});

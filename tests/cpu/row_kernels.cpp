@@ -19,7 +19,8 @@ guarded<T> row_of(index_t n, std::uint64_t stream) {
 template <class T>
 bool close(const guarded<T>& values, const std::vector<double>& expected) {
   for (std::size_t i = 0; i < expected.size(); ++i)
-    if (!(std::abs(static_cast<double>(values[i]) - expected[i]) <= battery::tolerance<T>())) return false;
+    if (!(std::abs(static_cast<double>(values[i]) - expected[i]) <= battery::tolerance<T>()))
+      return false;
   return true;
 }
 
@@ -41,10 +42,12 @@ TEST_CASE("row_kernels: add, scaled_add and dot") {
         scaled.push_back(static_cast<double>(before[i]) + 0.5 * static_cast<double>(x[i]));
         replaced.push_back(0.5 * static_cast<double>(x[i]));
       }
-      CHECK(std::abs(static_cast<double>(kernels::dot(x.data(), y.data(), n)) - product) < 20 * battery::tolerance<T>());
+      CHECK(std::abs(static_cast<double>(kernels::dot(x.data(), y.data(), n)) - product) <
+            20 * battery::tolerance<T>());
       kernels::add(x.data(), y.data(), n);
       kernels::scaled_add(T(0.5), x.data(), z.data(), n, false);
-      for (std::size_t i = 0; i < at(n); ++i) w[i] = std::numeric_limits<T>::quiet_NaN();  // what is replaced is not read
+      for (std::size_t i = 0; i < at(n); ++i)
+        w[i] = std::numeric_limits<T>::quiet_NaN();  // what is replaced is not read
       kernels::scaled_add(T(0.5), x.data(), w.data(), n, true);
       CHECK(close(y, added));
       CHECK(close(z, scaled));
@@ -64,12 +67,15 @@ TEST_CASE("row_kernels: normalisation and its gradient, with and without a weigh
         auto y = row_of<T>(n, 4), dx = row_of<T>(n, 5), dw = row_of<T>(n, 6);
         const std::vector<T> start = dw.vector();
         kernels::normalise(x.data(), w, T(0.75), y.data(), n);
-        const double projection = static_cast<double>(kernels::normalise_projection(dy.data(), x.data(), w, n));
-        kernels::normalise_backward(dy.data(), x.data(), w, T(0.75), T(0.25), dx.data(), weighted ? dw.data() : nullptr, n);
+        const double projection =
+            static_cast<double>(kernels::normalise_projection(dy.data(), x.data(), w, n));
+        kernels::normalise_backward(dy.data(), x.data(), w, T(0.75), T(0.25), dx.data(),
+                                    weighted ? dw.data() : nullptr, n);
         double sum = 0;
         std::vector<double> out, gradient, weights;
         for (std::size_t i = 0; i < at(n); ++i) {
-          const double a = static_cast<double>(x[i]), g = static_cast<double>(dy[i]), b = weighted ? static_cast<double>(weight[i]) : 1;
+          const double a = static_cast<double>(x[i]), g = static_cast<double>(dy[i]),
+                       b = weighted ? static_cast<double>(weight[i]) : 1;
           sum += g * b * a;
           out.push_back(a * 0.75 * b);
           gradient.push_back(0.75 * (b * g - a * 0.25));
@@ -94,8 +100,10 @@ TEST_CASE("row_kernels: gated units read and write pairs inside their rows") {
       kernels::gated_unit_backward(dy.data(), x.data(), dx.data(), n, T(1.5), T(1), T(0.5));
       std::vector<double> out, gradient;
       for (std::size_t i = 0; i < at(n); ++i) {
-        const double g0 = static_cast<double>(x[2 * i]), u0 = static_cast<double>(x[2 * i + 1]), d = static_cast<double>(dy[i]);
-        const double g = std::min(g0, 1.0), u = std::clamp(u0, -1.0, 1.0), s = 1 / (1 + std::exp(-1.5 * g));
+        const double g0 = static_cast<double>(x[2 * i]), u0 = static_cast<double>(x[2 * i + 1]),
+                     d = static_cast<double>(dy[i]);
+        const double g = std::min(g0, 1.0), u = std::clamp(u0, -1.0, 1.0),
+                     s = 1 / (1 + std::exp(-1.5 * g));
         out.push_back(g * s * (u + 0.5));
         gradient.push_back(g0 > 1 ? 0 : d * (u + 0.5) * s * (1 + 1.5 * g * (1 - s)));
         gradient.push_back(std::abs(u0) > 1 ? 0 : d * g * s);

@@ -7,26 +7,32 @@
 
 using namespace dsr1;
 
-TEMPLATE_TEST_CASE("cpu: any number of threads gives the same bits, for every operation", "", float, double) {
+TEMPLATE_TEST_CASE("cpu: any number of threads gives the same bits, for every operation", "", float,
+                   double) {
   for (const isa which : available_isas()) {
     const isa_guard guard(which);
     context<cpu> one({.threads = 1});
     const auto expected = battery::trace_of<TestType>(one);
     for (const int threads : {2, 3, 5}) {
       context<cpu> ctx({.threads = threads});
-      battery::check_same(battery::trace_of<TestType>(ctx), expected, text(threads, " threads, ", name_of(which)));
+      battery::check_same(battery::trace_of<TestType>(ctx), expected,
+                          text(threads, " threads, ", name_of(which)));
     }
   }
 }
 
-TEMPLATE_TEST_CASE("cpu: no operation's bits depend on strides or on what ran before", "", float, double) {
+TEMPLATE_TEST_CASE("cpu: no operation's bits depend on strides or on what ran before", "", float,
+                   double) {
   for (const isa which : available_isas()) {
     const isa_guard guard(which);
     context<cpu> ctx({.threads = 2});
     const auto expected = battery::trace_of<TestType>(ctx);
-    battery::check_same(battery::trace_of<TestType>(ctx), expected, text("again, ", name_of(which)));
-    battery::check_same(battery::trace_of<TestType>(ctx, {1, 0}), expected, text("slices, ", name_of(which)));
-    battery::check_same(battery::trace_of<TestType>(ctx, {5, 11}), expected, text("slices, ", name_of(which)));
+    battery::check_same(battery::trace_of<TestType>(ctx), expected,
+                        text("again, ", name_of(which)));
+    battery::check_same(battery::trace_of<TestType>(ctx, {1, 0}), expected,
+                        text("slices, ", name_of(which)));
+    battery::check_same(battery::trace_of<TestType>(ctx, {5, 11}), expected,
+                        text("slices, ", name_of(which)));
   }
 }
 
@@ -51,7 +57,8 @@ TEST_CASE("cpu: the portable kernels agree with the vector kernels but for round
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (a[i].first == "rms_norm") {  // may round to the other neighbour in bfloat16
-      const auto d = testing::compare(a[i].second.data(), b[i].second.data(), static_cast<index_t>(b[i].second.size()));
+      const auto d = testing::compare(a[i].second.data(), b[i].second.data(),
+                                      static_cast<index_t>(b[i].second.size()));
       CHECK(d.relative() < 0x1p-8);
     } else {
       battery::check_close(a[i].second, battery::doubles(b[i].second), a[i].first);

@@ -21,7 +21,9 @@ TEST_CASE("simd: dispatch calls with the type that stands for the instruction se
 
 TEST_CASE("simd: double is generic everywhere") {
   for (const isa which : {isa::generic, isa::avx2, isa::avx512})
-    simd::dispatch<double>(which, [](auto set) { static_assert(std::is_same_v<decltype(set), simd::generic<double>>); });
+    simd::dispatch<double>(which, [](auto set) {
+      static_assert(std::is_same_v<decltype(set), simd::generic<double>>);
+    });
 }
 
 TEST_CASE("simd: dispatch hands back what the call returns, references too") {

@@ -31,8 +31,10 @@ TEST_CASE("simd_avx2: exp is within two units in the last place from -87.3 to 88
 
 TEST_CASE("simd_avx2: exp at and beyond its ends") {
   if (!has_isa(isa::avx2)) return;
-  constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  const float in[16] = {0, -0.0f, 1e-30f, -1e-30f, -87.33654f, -87.3366f, -100, -1e30f, -inf, 88, 88.1f, 1000, inf, nan, -nan, 1};
+  constexpr float inf = std::numeric_limits<float>::infinity(),
+                  nan = std::numeric_limits<float>::quiet_NaN();
+  const float in[16] = {0,    -0.0f, 1e-30f, -1e-30f, -87.33654f, -87.3366f, -100, -1e30f,
+                        -inf, 88,    88.1f,  1000,    inf,        nan,       -nan, 1};
   float out[16];
   simd::simd_probe<simd::avx2>::exp(in, out);
   for (int i = 0; i < 4; ++i) CHECK(out[i] == 1);

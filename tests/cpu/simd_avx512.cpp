@@ -31,8 +31,10 @@ TEST_CASE("simd_avx512: exp is within two units in the last place from -87.3 to 
 
 TEST_CASE("simd_avx512: exp at and beyond its ends") {
   if (!has_isa(isa::avx512)) return;
-  constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  const float in[16] = {0, -0.0f, 1e-30f, -1e-30f, -87.33654f, -87.3366f, -100, -1e30f, -inf, 88, 88.1f, 1000, inf, nan, -nan, 1};
+  constexpr float inf = std::numeric_limits<float>::infinity(),
+                  nan = std::numeric_limits<float>::quiet_NaN();
+  const float in[16] = {0,    -0.0f, 1e-30f, -1e-30f, -87.33654f, -87.3366f, -100, -1e30f,
+                        -inf, 88,    88.1f,  1000,    inf,        nan,       -nan, 1};
   float out[16];
   simd::simd_probe<simd::avx512>::exp(in, out);
   for (int i = 0; i < 4; ++i) CHECK(out[i] == 1);
@@ -50,15 +52,18 @@ TEST_CASE("simd_avx512: exp, sums and the largest have the bits of AVX2") {
   float x[16], a[16], b[16];
   bool equal = true;
   for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += 16 * 1543) {
-    for (std::uint64_t i = 0; i < 16; ++i) x[i] = std::bit_cast<float>(static_cast<std::uint32_t>(bits + 1543 * i));
+    for (std::uint64_t i = 0; i < 16; ++i)
+      x[i] = std::bit_cast<float>(static_cast<std::uint32_t>(bits + 1543 * i));
     simd::simd_probe<simd::avx2>::exp(x, a);
     simd::simd_probe<simd::avx512>::exp(x, b);
     for (int i = 0; i < 16; ++i) equal = equal && simd_suite::same_value(a[i], b[i]);
   }
   CHECK(equal);
   for (const auto& s : simd_suite::samples<float>()) {
-    CHECK(simd_suite::same_value(simd::simd_probe<simd::avx2>::sum(s.data()), simd::simd_probe<simd::avx512>::sum(s.data())));
-    CHECK(simd_suite::same_value(simd::simd_probe<simd::avx2>::largest(s.data()), simd::simd_probe<simd::avx512>::largest(s.data())));
+    CHECK(simd_suite::same_value(simd::simd_probe<simd::avx2>::sum(s.data()),
+                                 simd::simd_probe<simd::avx512>::sum(s.data())));
+    CHECK(simd_suite::same_value(simd::simd_probe<simd::avx2>::largest(s.data()),
+                                 simd::simd_probe<simd::avx512>::largest(s.data())));
   }
 }
 

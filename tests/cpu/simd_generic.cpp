@@ -6,7 +6,8 @@
 
 using namespace dsr1;
 
-TEMPLATE_TEST_CASE("simd_generic: every function", "", simd::generic<float>, simd::generic<double>) {
+TEMPLATE_TEST_CASE("simd_generic: every function", "", simd::generic<float>,
+                   simd::generic<double>) {
   static_assert(TestType::width == 16);
   simd_suite::arithmetic<TestType>();
   simd_suite::fused<TestType>(false);
@@ -15,7 +16,8 @@ TEMPLATE_TEST_CASE("simd_generic: every function", "", simd::generic<float>, sim
   simd_suite::shuffles<TestType>();
 }
 
-TEMPLATE_TEST_CASE("simd_generic: exp is the C library's", "", simd::generic<float>, simd::generic<double>) {
+TEMPLATE_TEST_CASE("simd_generic: exp is the C library's", "", simd::generic<float>,
+                   simd::generic<double>) {
   using T = typename TestType::value;
   for (const auto& a : simd_suite::samples<T>()) {
     T to[16];

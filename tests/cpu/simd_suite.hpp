@@ -45,12 +45,15 @@ bool same_value(T a, T b) {
 template <class T>
 std::vector<std::vector<T>> samples() {
   constexpr T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
-  constexpr T tiny = std::numeric_limits<T>::denorm_min(), small = std::numeric_limits<T>::min(), big = std::numeric_limits<T>::max();
+  constexpr T tiny = std::numeric_limits<T>::denorm_min(), small = std::numeric_limits<T>::min(),
+              big = std::numeric_limits<T>::max();
   std::vector<std::vector<T>> out = {
-      {0, T(-0.0), 1, -1, inf, -inf, nan, tiny, -tiny, small, big, -big, T(0.5), T(3), T(-7), T(1e10)},
+      {0, T(-0.0), 1, -1, inf, -inf, nan, tiny, -tiny, small, big, -big, T(0.5), T(3), T(-7),
+       T(1e10)},
       {nan, nan, nan, nan, 1, 2, 3, 4, T(-0.0), 0, T(-0.0), 0, inf, inf, -inf, -inf},
       {1, 2, 3, 4, nan, nan, nan, nan, 0, T(-0.0), T(-0.0), 0, -inf, inf, inf, -inf}};
-  for (std::uint64_t s = 0; s < 20; ++s) out.push_back(battery::normals<T>(16, 100 + s, s % 2 ? 1e6 : 1));
+  for (std::uint64_t s = 0; s < 20; ++s)
+    out.push_back(battery::normals<T>(16, 100 + s, s % 2 ? 1e6 : 1));
   return out;
 }
 
@@ -69,22 +72,34 @@ void arithmetic() {
   for (const auto& a : all)
     for (const auto& b : all) {
       probe::add(a.data(), b.data(), to);
-      each("add", [&](int i) { return a[static_cast<std::size_t>(i)] + b[static_cast<std::size_t>(i)]; });
+      each("add",
+           [&](int i) { return a[static_cast<std::size_t>(i)] + b[static_cast<std::size_t>(i)]; });
       probe::sub(a.data(), b.data(), to);
-      each("sub", [&](int i) { return a[static_cast<std::size_t>(i)] - b[static_cast<std::size_t>(i)]; });
+      each("sub",
+           [&](int i) { return a[static_cast<std::size_t>(i)] - b[static_cast<std::size_t>(i)]; });
       probe::mul(a.data(), b.data(), to);
-      each("mul", [&](int i) { return a[static_cast<std::size_t>(i)] * b[static_cast<std::size_t>(i)]; });
+      each("mul",
+           [&](int i) { return a[static_cast<std::size_t>(i)] * b[static_cast<std::size_t>(i)]; });
       probe::div(a.data(), b.data(), to);
-      each("div", [&](int i) { return a[static_cast<std::size_t>(i)] / b[static_cast<std::size_t>(i)]; });
+      each("div",
+           [&](int i) { return a[static_cast<std::size_t>(i)] / b[static_cast<std::size_t>(i)]; });
       // The second wins only when it is truly smaller (larger): NaN in the first stays, NaN in the
       // second is passed over, and of two zeros the first is taken.
       probe::min(a.data(), b.data(), to);
-      each("min", [&](int i) { const T x = a[static_cast<std::size_t>(i)], y = b[static_cast<std::size_t>(i)]; return y < x ? y : x; });
+      each("min", [&](int i) {
+        const T x = a[static_cast<std::size_t>(i)], y = b[static_cast<std::size_t>(i)];
+        return y < x ? y : x;
+      });
       probe::max(a.data(), b.data(), to);
-      each("max", [&](int i) { const T x = a[static_cast<std::size_t>(i)], y = b[static_cast<std::size_t>(i)]; return y > x ? y : x; });
+      each("max", [&](int i) {
+        const T x = a[static_cast<std::size_t>(i)], y = b[static_cast<std::size_t>(i)];
+        return y > x ? y : x;
+      });
       probe::select_less(a.data(), b.data(), all[3].data(), all[4].data(), to);
       each("select", [&](int i) {
-        return a[static_cast<std::size_t>(i)] < b[static_cast<std::size_t>(i)] ? all[3][static_cast<std::size_t>(i)] : all[4][static_cast<std::size_t>(i)];
+        return a[static_cast<std::size_t>(i)] < b[static_cast<std::size_t>(i)]
+                   ? all[3][static_cast<std::size_t>(i)]
+                   : all[4][static_cast<std::size_t>(i)];
       });
     }
   for (const auto& a : all) {
@@ -157,7 +172,8 @@ void partial() {
     CHECK(array.vector() == std::vector<T>(x.begin(), x.begin() + n));
     std::vector<T> around(20, T(5));
     probe::store_some(x.data(), n, around.data() + 2);
-    for (std::size_t i = 0; i < 20; ++i) CHECK(around[i] == (i >= 2 && i < 2 + count ? x[i - 2] : T(5)));
+    for (std::size_t i = 0; i < 20; ++i)
+      CHECK(around[i] == (i >= 2 && i < 2 + count ? x[i - 2] : T(5)));
   }
 }
 
@@ -183,7 +199,8 @@ void shuffles() {
       std::fill_n(turned.data(), turned.size(), T(4));
       probe::transpose8(block.data(), from_stride, turned.data(), to_stride);
       for (index_t i = 0; i < 8; ++i)
-        for (index_t j = 0; j < to_stride && i * to_stride + j < static_cast<index_t>(turned.size()); ++j)
+        for (index_t j = 0;
+             j < to_stride && i * to_stride + j < static_cast<index_t>(turned.size()); ++j)
           CHECK(turned[static_cast<std::size_t>(i * to_stride + j)] ==
                 (j < 8 ? block[static_cast<std::size_t>(j * from_stride + i)] : T(4)));
     }
@@ -201,7 +218,8 @@ double worst_exp(float low, float high, std::uint32_t step) {
       lane = static_cast<T>(x);
       // To the next float: away from zero the bits of a negative number fall towards it.
       const auto bits = std::bit_cast<std::uint32_t>(x);
-      x = x < 0 ? (bits - 0x80000000u > step ? std::bit_cast<float>(bits - step) : 0.0f) : std::bit_cast<float>(bits + step);
+      x = x < 0 ? (bits - 0x80000000u > step ? std::bit_cast<float>(bits - step) : 0.0f)
+                : std::bit_cast<float>(bits + step);
     }
     dsr1::simd::simd_probe<Isa>::exp(in, out);
     for (int i = 0; i < 16; ++i) {

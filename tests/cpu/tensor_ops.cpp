@@ -19,7 +19,8 @@ TEMPLATE_TEST_CASE("cpu tensor_ops: battery", "", float, double) {
 
 TEST_CASE("cpu tensor_ops: rows are cut into parts that cover each of them once") {
   context<cpu> ctx({.threads = 3});
-  for (const auto& [rows, size] : std::vector<std::pair<index_t, index_t>>{{0, 5}, {1, 1}, {100, 16'384}, {7, 100'000}, {50'000, 1}, {33, 1000}, {10, 0}}) {
+  for (const auto& [rows, size] : std::vector<std::pair<index_t, index_t>>{
+           {0, 5}, {1, 1}, {100, 16'384}, {7, 100'000}, {50'000, 1}, {33, 1000}, {10, 0}}) {
     std::vector<int> seen(static_cast<std::size_t>(rows));
     parallel_rows(ctx, rows, size, [&](index_t first, index_t count) {
       REQUIRE(count > 0);

@@ -135,7 +135,8 @@ TEST_CASE("thread_pool: a run inside a task stays on its thread, with its worker
   CHECK(same);
   CHECK(mentions(message_of([&] {
                    pool.run(8, [&](index_t, int) {
-                     pool.run(4, [](index_t task, int) { expects(task != 2, "inner task ", task); });
+                     pool.run(4,
+                              [](index_t task, int) { expects(task != 2, "inner task ", task); });
                    });
                  }),
                  "inner task 2"));
@@ -162,7 +163,7 @@ TEST_CASE("thread_pool: ends while idle, at once or after a while, and right aft
     thread_pool asleep(3);
     counts(asleep, 10);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));  // long enough to stop spinning
-    const auto seen = counts(asleep, 10);                        // and to be woken again
+    const auto seen = counts(asleep, 10);                       // and to be woken again
     CHECK(std::count(seen.begin(), seen.end(), 1) == 10);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
@@ -184,7 +185,9 @@ TEST_CASE("thread_pool: tasks of very different length") {
 }
 
 TEST_CASE("thread_pool: errors") {
-  CHECK(message_of([] { thread_pool p(-1); }) == "thread_pool of -1 threads, expected none (all) or more");
+  CHECK(message_of([] { thread_pool p(-1); }) ==
+        "thread_pool of -1 threads, expected none (all) or more");
   thread_pool pool(2);
-  CHECK(mentions(message_of([&] { pool.run(index_t{1} << 31, [](index_t, int) {}); }), "2147483648 tasks", "2^31"));
+  CHECK(mentions(message_of([&] { pool.run(index_t{1} << 31, [](index_t, int) {}); }),
+                 "2147483648 tasks", "2^31"));
 }

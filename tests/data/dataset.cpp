@@ -31,12 +31,15 @@ TEST_CASE("dataset: documents across shards") {
 TEST_CASE("dataset: shards that are missing, exchanged or edited") {
   const folder f;
   data_manifest m = manifest_of(f.path, 300, random_documents(6, 20, 300, 1), 3);
-  CHECK(mentions(message_of([&] { dataset(m, m.held_out); }), "manifest.json", "a split without shards"));
+  CHECK(mentions(message_of([&] { dataset(m, m.held_out); }), "manifest.json",
+                 "a split without shards"));
   std::swap(m.train.shards[0].file, m.train.shards[1].file);
-  CHECK(mentions(message_of([&] { dataset(m, m.train); }), "train-3.tokens has", "manifest.json says"));
+  CHECK(mentions(message_of([&] { dataset(m, m.train); }), "train-3.tokens has",
+                 "manifest.json says"));
   std::swap(m.train.shards[0].file, m.train.shards[1].file);
   m.vocab = 5;
-  CHECK(mentions(message_of([&] { dataset(m, m.train); }), "train-0.tokens: token", "the vocabulary has 5"));
+  CHECK(mentions(message_of([&] { dataset(m, m.train); }), "train-0.tokens: token",
+                 "the vocabulary has 5"));
   m.vocab = 300;
   fs::remove(f / "train-3.tokens");
   CHECK(mentions(message_of([&] { dataset(m, m.train); }), "cannot open", "train-3.tokens"));

@@ -13,7 +13,9 @@ using namespace dsr1;
 
 namespace {
 
-std::string line(int i) { return "this is line number " + std::to_string(i) + " of some text, long enough to count\n"; }
+std::string line(int i) {
+  return "this is line number " + std::to_string(i) + " of some text, long enough to count\n";
+}
 
 std::string lines(int from, int to) {
   std::string out;
@@ -36,7 +38,7 @@ TEST_CASE("duplicate_filter: most long lines seen before") {
   CHECK(filter.check(lines(0, 10)) == text_rule::kept);
   CHECK(filter.check(lines(4, 14)) == text_rule::near_duplicate);  // six of ten
   CHECK(filter.check(lines(5, 16)) == text_rule::kept);            // five of eleven
-  CHECK(filter.check(lines(12, 20)) == text_rule::kept);           // four of eight: not more than half
+  CHECK(filter.check(lines(12, 20)) == text_rule::kept);  // four of eight: not more than half
   CHECK(duplicate_filter({.share = 1}).check(lines(0, 3)) == text_rule::kept);
 }
 
@@ -55,6 +57,7 @@ TEST_CASE("duplicate_filter: short lines alone are never near duplicates") {
 }
 
 TEST_CASE("duplicate_filter: options") {
-  CHECK(mentions(message_of([] { duplicate_filter({.long_line = 0}); }), "long_line is 0", "above 0"));
+  CHECK(mentions(message_of([] { duplicate_filter({.long_line = 0}); }), "long_line is 0",
+                 "above 0"));
   CHECK(mentions(message_of([] { duplicate_filter({.share = 1.5}); }), "share 1.5"));
 }

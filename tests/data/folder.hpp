@@ -56,7 +56,8 @@ inline documents random_documents(int count, index_t longest, index_t vocab, std
   std::uint64_t at = 0;
   for (auto& d : out) {
     d.resize(1 + r.below(at++, static_cast<std::uint64_t>(longest)));
-    for (auto& t : d) t = static_cast<std::int32_t>(1 + r.below(at++, static_cast<std::uint64_t>(vocab - 1)));
+    for (auto& t : d)
+      t = static_cast<std::int32_t>(1 + r.below(at++, static_cast<std::uint64_t>(vocab - 1)));
   }
   return out;
 }
@@ -78,8 +79,10 @@ inline dsr1::data_manifest manifest_of(const fs::path& folder, index_t vocab, co
   m.tokenizer_hash = dsr1::hash_text(1);
   for (std::size_t first = 0; first < all.size(); first += per_shard) {
     const auto begin = all.begin() + static_cast<std::ptrdiff_t>(first);
-    const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(first + per_shard, all.size()));
-    m.train.shards.push_back(write_shard(folder / ("train-" + std::to_string(first) + ".tokens"), vocab, {begin, end}));
+    const auto end =
+        all.begin() + static_cast<std::ptrdiff_t>(std::min(first + per_shard, all.size()));
+    m.train.shards.push_back(
+        write_shard(folder / ("train-" + std::to_string(first) + ".tokens"), vocab, {begin, end}));
     m.train.documents += m.train.shards.back().documents;
     m.train.tokens += m.train.shards.back().tokens;
   }

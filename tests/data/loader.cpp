@@ -21,7 +21,8 @@ struct fixture {
   data_manifest manifest;
   dataset data;
   explicit fixture(int count = 30, index_t longest = 25)
-      : all(random_documents(count, longest, 1000, 5)), manifest(manifest_of(f.path, 1000, all, 7)),
+      : all(random_documents(count, longest, 1000, 5)),
+        manifest(manifest_of(f.path, 1000, all, 7)),
         data(manifest, manifest.train) {}
 };
 
@@ -32,9 +33,11 @@ struct content {
   numbers inputs, targets;
   std::vector<std::tuple<index_t, index_t, index_t>> sequences;
   explicit content(const packed_batch& b)
-      : inputs(b.inputs().begin(), b.inputs().end()), targets(b.targets().begin(), b.targets().end()) {
+      : inputs(b.inputs().begin(), b.inputs().end()),
+        targets(b.targets().begin(), b.targets().end()) {
     for (index_t i = 0; i < b.sequences().count(); ++i)
-      sequences.emplace_back(b.sequences()[i].begin, b.sequences()[i].length, b.sequences()[i].position);
+      sequences.emplace_back(b.sequences()[i].begin, b.sequences()[i].length,
+                             b.sequences()[i].position);
   }
   bool operator==(const content&) const = default;
 };
@@ -137,9 +140,12 @@ TEST_CASE("training_loader: seeds give different orders") {
 
 TEST_CASE("training_loader: what it refuses") {
   const fixture x;
-  const auto making = [&](loader_options o) { return message_of([&] { training_loader(x.data, o); }); };
+  const auto making = [&](loader_options o) {
+    return message_of([&] { training_loader(x.data, o); });
+  };
   const std::string targets = std::to_string(x.data.targets());
-  CHECK(mentions(making({.tokens = x.data.targets() + 1}), "the data set has " + targets + " targets", "one batch"));
+  CHECK(mentions(making({.tokens = x.data.targets() + 1}),
+                 "the data set has " + targets + " targets", "one batch"));
   CHECK(mentions(making({.tokens = x.data.targets(), .ranks = 2}), "each of 2 ranks"));
   CHECK(mentions(making({.tokens = 0}), "batches of 0 tokens"));
   CHECK(mentions(making({.length = -1}), "sequences of -1"));
@@ -152,14 +158,19 @@ TEST_CASE("training_loader: what it refuses") {
     change(s);
     return message_of([&] { loader.restore(s); });
   };
-  CHECK(mentions(restoring([](loader_state& s) { s.data = 1; }), "data set 0000000000000001, this one is"));
-  CHECK(mentions(restoring([](loader_state& s) { s.document = 30; }), "document 30", "has 30 documents"));
+  CHECK(mentions(restoring([](loader_state& s) { s.data = 1; }),
+                 "data set 0000000000000001, this one is"));
+  CHECK(mentions(restoring([](loader_state& s) { s.document = 30; }), "document 30",
+                 "has 30 documents"));
   CHECK(mentions(restoring([](loader_state& s) { s.epoch = -1; }), "epoch -1"));
-  CHECK(mentions(restoring([](loader_state& s) { s.offset = 1000; }), "target 1000 of a document of"));
+  CHECK(mentions(restoring([](loader_state& s) { s.offset = 1000; }),
+                 "target 1000 of a document of"));
   json bad = loader.state().to_json();
   bad["key"] = "xyz";
-  CHECK(mentions(message_of([&] { loader_state::from_json({bad, "state.json"}); }), "state.json: \"key\" is \"xyz\"",
-                 "16 hexadecimal digits"));
+  CHECK(mentions(message_of([&] {
+                   loader_state::from_json({bad, "state.json"});
+                 }),
+                 "state.json: \"key\" is \"xyz\"", "16 hexadecimal digits"));
 }
 
 TEST_CASE("evaluation_pass: every target once, with and without context, on any number of ranks") {
@@ -173,7 +184,8 @@ TEST_CASE("evaluation_pass: every target once, with and without context, on any 
     for (const int ranks : {1, 3}) {
       std::vector<evaluation_pass> passes;
       for (int r = 0; r < ranks; ++r)
-        passes.emplace_back(x.data, loader_options{.tokens = 30, .length = 8, .rank = r, .ranks = ranks}, context);
+        passes.emplace_back(
+            x.data, loader_options{.tokens = 30, .length = 8, .rank = r, .ranks = ranks}, context);
       for (int again = 0; again < 2; ++again) {
         numbers scored;
         packed_batch batch(30);
@@ -214,5 +226,6 @@ TEST_CASE("evaluation_pass: what it refuses") {
   CHECK(mentions(message_of([&] { evaluation_pass(x.data, {.tokens = 64, .length = 8}, 8); }),
                  "8 tokens of context in sequences of 8"));
   packed_batch small(3);
-  CHECK(mentions(message_of([&] { evaluation_pass(x.data, {.tokens = 64}).next(small); }), "room for 3 tokens"));
+  CHECK(mentions(message_of([&] { evaluation_pass(x.data, {.tokens = 64}).next(small); }),
+                 "room for 3 tokens"));
 }

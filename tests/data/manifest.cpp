@@ -83,12 +83,15 @@ TEST_CASE("manifest: mistakes are named") {
   CHECK(mentions(says("/vocab", "300"), "\"vocab\" is \"300\", expected a whole number"));
   CHECK(mentions(says("/end_of_document", 300), "\"end_of_document\" is 300, expected 0 to 299"));
   CHECK(mentions(says("/tokenizer", "../x"), "\"tokenizer\" is \"../x\"", "same folder"));
-  CHECK(mentions(says("/train/shards/0/file", "/etc/passwd"), "\"shards\"[0]: \"file\"", "same folder"));
+  CHECK(mentions(says("/train/shards/0/file", "/etc/passwd"), "\"shards\"[0]: \"file\"",
+                 "same folder"));
   CHECK(mentions(says("/train/shards", 1), "\"train\": \"shards\" is number, expected a list"));
-  CHECK(mentions(says("/train/documents", 11), "\"train\": \"documents\" is 11, the shards have 10"));
+  CHECK(
+      mentions(says("/train/documents", 11), "\"train\": \"documents\" is 11, the shards have 10"));
   CHECK(mentions(says("/held_out/tokens", 4), "\"held_out\": \"tokens\" is 4, the shards have 3"));
   CHECK(mentions(says("/held_out/bytes", -1), "\"bytes\" is -1, expected 0 or more"));
-  CHECK(mentions(says("/sources/0/licence", nullptr), "\"sources\"[0]: \"licence\" is null, expected text"));
+  CHECK(mentions(says("/sources/0/licence", nullptr),
+                 "\"sources\"[0]: \"licence\" is null, expected text"));
   CHECK(mentions(says("/cleaning/rules/binary", 1), "\"binary\" is number, expected an object"));
   json bad = good;
   bad.erase("tokenizer_hash");

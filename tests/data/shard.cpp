@@ -48,13 +48,15 @@ std::string rehashed(std::string file) {
 
 TEST_CASE("shard: round trip of random documents in both widths") {
   const folder f;
-  for (const index_t vocab : {index_t{2}, index_t{4096}, index_t{65536}, index_t{65537}, index_t{0x7fffffff}}) {
+  for (const index_t vocab :
+       {index_t{2}, index_t{4096}, index_t{65536}, index_t{65537}, index_t{0x7fffffff}}) {
     const documents all = random_documents(50, 40, vocab, static_cast<std::uint64_t>(vocab));
     const shard_entry e = write_shard(f / "s", vocab, all);
     const token_shard shard((f / "s").string(), vocab);
     CHECK(hash_text(shard.hash()) == e.hash);
     CHECK(shard.tokens() == e.tokens);
-    CHECK(fs::file_size(f / "s") == static_cast<std::uintmax_t>(40 + 8 * 50 + token_width(vocab) * e.tokens));
+    CHECK(fs::file_size(f / "s") ==
+          static_cast<std::uintmax_t>(40 + 8 * 50 + token_width(vocab) * e.tokens));
     same(shard, all);
   }
 }
@@ -76,18 +78,21 @@ TEST_CASE("shard_writer: what it refuses") {
   const std::vector<std::int32_t> none, high{5, 100}, low{-1}, good{99};
   CHECK(mentions(message_of([&] { writer.add(none); }), "document 0 has no tokens"));
   writer.add(good);
-  CHECK(mentions(message_of([&] { writer.add(high); }), "document 1 has token 100 at 1, expected 0 to 99"));
+  CHECK(mentions(message_of([&] { writer.add(high); }),
+                 "document 1 has token 100 at 1, expected 0 to 99"));
   CHECK(mentions(message_of([&] { writer.add(low); }), "token -1 at 0"));
   CHECK(writer.documents() == 1);
   CHECK(mentions(message_of([&] { shard_writer(f / "e", 100).commit(); }), "without documents"));
   CHECK(mentions(message_of([&] { shard_writer(f / "e", 0); }), "a vocabulary of 0"));
-  CHECK(mentions(message_of([&] { shard_writer(f / "e", index_t{1} << 31); }), "2147483648", "2147483647"));
+  CHECK(mentions(message_of([&] { shard_writer(f / "e", index_t{1} << 31); }), "2147483648",
+                 "2147483647"));
   CHECK_FALSE(fs::exists(f / "e"));
   CHECK(mentions(message_of([&] {
-    shard_writer nowhere(f / "no/such/folder", 100);
-    nowhere.add(good);
-    nowhere.commit();
-  }), "no/such/folder"));
+                   shard_writer nowhere(f / "no/such/folder", 100);
+                   nowhere.add(good);
+                   nowhere.commit();
+                 }),
+                 "no/such/folder"));
 }
 
 TEST_CASE("token_shard: what it refuses, and says") {
@@ -108,12 +113,16 @@ TEST_CASE("token_shard: what it refuses, and says") {
   CHECK(mentions(says(with(good, 12, std::uint32_t{3})), "tokens of 3 bytes, expected 2 or 4"));
   CHECK(mentions(says(good.substr(0, good.size() - 1)), "4 documents", "was it truncated?"));
   CHECK(mentions(says(good + "x"), "was it truncated?"));
-  CHECK(mentions(says(with(good, 16, std::numeric_limits<std::uint64_t>::max())), "was it truncated?"));
+  CHECK(mentions(says(with(good, 16, std::numeric_limits<std::uint64_t>::max())),
+                 "was it truncated?"));
   CHECK(mentions(says(with(good, 24, std::uint64_t{1} << 63)), "was it truncated?"));
-  CHECK(mentions(says(with(good, 40, std::uint64_t{0})), "document 0 ends at token 0, expected 1 to"));
-  CHECK(mentions(says(with(good, 48, std::numeric_limits<std::uint64_t>::max())), "document 1 ends at token -1"));
+  CHECK(mentions(says(with(good, 40, std::uint64_t{0})),
+                 "document 0 ends at token 0, expected 1 to"));
+  CHECK(mentions(says(with(good, 48, std::numeric_limits<std::uint64_t>::max())),
+                 "document 1 ends at token -1"));
   CHECK(mentions(says(with(good, good.size() - 1, '\x7f')), "damaged or edited"));
-  CHECK(mentions(says(rehashed(with(good, good.size() - 2, std::uint16_t{100}))), " is 100, the vocabulary has 100"));
+  CHECK(mentions(says(rehashed(with(good, good.size() - 2, std::uint16_t{100}))),
+                 " is 100, the vocabulary has 100"));
   CHECK(mentions(opening(f / "s", 5), "the vocabulary has 5"));
   std::string no_documents = good.substr(0, 40);
   no_documents = with(with(no_documents, 16, std::uint64_t{0}), 24, std::uint64_t{0});

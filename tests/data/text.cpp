@@ -24,7 +24,8 @@ text_rule rule_of(std::string text, const cleaning_options& options = {}) {
   return clean_text(text, options);
 }
 
-const std::string sentence = "A sentence that is long enough to be kept, whatever else happens to it here.\n";
+const std::string sentence =
+    "A sentence that is long enough to be kept, whatever else happens to it here.\n";
 
 }  // namespace
 
@@ -38,8 +39,9 @@ TEST_CASE("utf8_length: the borders of RFC 3629") {
   CHECK(valid("\xEF\xBF\xBF") == 3);
   CHECK(valid("\xF0\x90\x80\x80") == 4);
   CHECK(valid("\xF4\x8F\xBF\xBF") == 4);
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE2\x82",
-                          "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xF0\x90\x80"})
+  for (const char* bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xE0\x9F\xBF",
+                          "\xED\xA0\x80", "\xE2\x82", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
+                          "\xF5\x80\x80\x80", "\xFF", "\xF0\x90\x80"})
     CHECK(valid(bad) == 0);
   CHECK(utf8_length("ab", 2) == 0);
   CHECK(is_utf8("gr\xC3\xBC\xC3\x9F dich"));
@@ -48,22 +50,28 @@ TEST_CASE("utf8_length: the borders of RFC 3629") {
 
 TEST_CASE("clean_text: the one form") {
   CHECK(cleaned("a\r\nb\rc\n\n") == "a\nb\nc\n");
-  CHECK(cleaned("\xEF\xBB\xBF" "a") == "a\n");
+  CHECK(cleaned("\xEF\xBB\xBF"
+                "a") == "a\n");
   CHECK(cleaned("a  \t\nb \n") == "a\nb\n");
   CHECK(cleaned("\n \n\ta\n\n\n\n\n\nb") == "\ta\n\n\nb\n");
-  CHECK(cleaned("a\x01" "b\x7F" "c\x1B[0m\fd") == "abc[0md\n");
+  CHECK(cleaned("a\x01"
+                "b\x7F"
+                "c\x1B[0m\fd") == "abc[0md\n");
   CHECK(cleaned("x\xC2\x85y\xC2\xA0z") == "xy\xC2\xA0z\n");
-  CHECK(cleaned("a\xEF\xBF\xBE" "b") == "ab\n");
+  CHECK(cleaned("a\xEF\xBF\xBE"
+                "b") == "ab\n");
   CHECK(cleaned("  indented\n\ttab\n") == "  indented\n\ttab\n");
 }
 
 TEST_CASE("clean_text: cleaning twice changes nothing, and the result is valid UTF-8") {
   const random_stream r(7);
-  const char alphabet[] = {'a', ' ', '\n', '\r', '\t', '\xC3', '\xA9', '\xE2', '\x96', '\x81', '\x7F', '\xFF'};
+  const char alphabet[] = {'a',    ' ',    '\n',   '\r',   '\t',   '\xC3',
+                           '\xA9', '\xE2', '\x96', '\x81', '\x7F', '\xFF'};
   std::uint64_t at = 0;
   for (int round = 0; round < 2000; ++round) {
     std::string s;
-    for (std::uint64_t n = r.below(at++, 60); n > 0; --n) s += alphabet[r.below(at++, sizeof(alphabet))];
+    for (std::uint64_t n = r.below(at++, 60); n > 0; --n)
+      s += alphabet[r.below(at++, sizeof(alphabet))];
     const cleaning_options options{.invalid_share = 1, .shortest = 1, .letter_share = 0};
     clean_text(s, options);
     const std::string once = s;
@@ -82,7 +90,8 @@ TEST_CASE("clean_text: what each rule drops") {
   CHECK(rule_of(sentence + "\xE9\xE8\xE0") == text_rule::encoding);
   CHECK(rule_of("Too short.") == text_rule::too_short);
   CHECK(rule_of(sentence + std::string(3000, 'x')) == text_rule::long_lines);
-  CHECK(rule_of(sentence + std::string(3000, '7') + "\n", {.long_line = 10000}) == text_rule::few_letters);
+  CHECK(rule_of(sentence + std::string(3000, '7') + "\n", {.long_line = 10000}) ==
+        text_rule::few_letters);
   std::string mostly_valid;
   for (int i = 0; i < 10; ++i) mostly_valid += sentence;
   CHECK(rule_of(mostly_valid + "\xFF") == text_rule::kept);

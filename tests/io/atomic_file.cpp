@@ -126,7 +126,8 @@ TEST_CASE("atomic_file: of two writers the second gets an error and spoils nothi
   const fs::path path = folder / "a";
   atomic_file first(path);
   first.write("first");
-  CHECK(mentions(message_of([&] { atomic_file second(path); }), path.string(), "written by somebody else"));
+  CHECK(mentions(message_of([&] { atomic_file second(path); }), path.string(),
+                 "written by somebody else"));
   first.write(" and only");
   first.commit();
   CHECK(content_of(path) == "first and only");
@@ -147,7 +148,8 @@ TEST_CASE("atomic_file: many writers one after the other, in several threads") {
       for (int i = 0; i < 50; ++i) {
         try {
           atomic_file file(path);
-          for (int part = 0; part < 10; ++part) file.write(std::string(100, static_cast<char>('a' + t)));
+          for (int part = 0; part < 10; ++part)
+            file.write(std::string(100, static_cast<char>('a' + t)));
           file.commit();
           ++written;
         } catch (const error&) {  // somebody else was writing
@@ -164,7 +166,8 @@ TEST_CASE("atomic_file: many writers one after the other, in several threads") {
 
 TEST_CASE("atomic_file: errors name the path") {
   const temporary_folder folder;
-  CHECK(mentions(message_of([&] { atomic_file file(folder / "none" / "a"); }), "cannot create", "none/a", "No such file"));
+  CHECK(mentions(message_of([&] { atomic_file file(folder / "none" / "a"); }), "cannot create",
+                 "none/a", "No such file"));
   fs::create_directories(folder / "taken");
   CHECK(mentions(message_of([&] {
                    atomic_file file(folder / "taken");
@@ -203,7 +206,8 @@ TEST_CASE("atomic_folder: without commit nothing is left") {
   CHECK(fs::is_directory(folder / "a" / "b"));
 }
 
-TEST_CASE("atomic_folder: an older folder is kept, even an empty one, unless it shall be replaced") {
+TEST_CASE(
+    "atomic_folder: an older folder is kept, even an empty one, unless it shall be replaced") {
   const temporary_folder folder;
   const fs::path path = folder / "x";
   for (const char* text : {"", "old"}) {
@@ -269,7 +273,8 @@ TEST_CASE("atomic_folder: what a killed program left is removed, what another wr
   atomic_folder out(path);
   CHECK_FALSE(fs::exists(out.temporary() / "stale"));
   fill(out, "whole");
-  CHECK(mentions(message_of([&] { atomic_folder second(path); }), path.string(), "written by somebody else"));
+  CHECK(mentions(message_of([&] { atomic_folder second(path); }), path.string(),
+                 "written by somebody else"));
   out.commit();
   CHECK(content_of(path / "file") == "whole");
 }
@@ -299,7 +304,8 @@ TEST_CASE("atomic_folder: a disk that fills up leaves the old folder") {
 TEST_CASE("atomic_folder: errors name the path") {
   const temporary_folder folder;
   put(folder / "file", "");
-  CHECK(mentions(message_of([&] { atomic_folder out(folder / "file" / "x"); }), "cannot create", "file/x"));
+  CHECK(mentions(message_of([&] { atomic_folder out(folder / "file" / "x"); }), "cannot create",
+                 "file/x"));
   put(folder / "y.tmp", "");
   CHECK(mentions(message_of([&] { atomic_folder out(folder / "y"); }), "y.tmp", "Not a directory"));
   atomic_folder out(folder / "file");

@@ -40,7 +40,8 @@ TEST_CASE("mapped_file: moves without moving the bytes") {
   CHECK(mapped_file().bytes().empty());
 }
 
-TEST_CASE("mapped_file: a file that is removed or replaced keeps its content for those who mapped it") {
+TEST_CASE(
+    "mapped_file: a file that is removed or replaced keeps its content for those who mapped it") {
   const temporary_folder folder;
   const mapped_file file(put(folder / "a", "old").string());
   std::filesystem::rename(put(folder / "b", "new"), folder / "a");
@@ -51,7 +52,9 @@ TEST_CASE("mapped_file: a file that is removed or replaced keeps its content for
 
 TEST_CASE("mapped_file: errors name the path") {
   const temporary_folder folder;
-  const auto message = [&](const std::filesystem::path& p) { return message_of([&] { mapped_file f(p.string()); }); };
+  const auto message = [&](const std::filesystem::path& p) {
+    return message_of([&] { mapped_file f(p.string()); });
+  };
   CHECK(mentions(message(folder / "none"), "cannot open", "/none", "No such file"));
   CHECK(mentions(message(put(folder / "empty", "")), "/empty is empty"));
   CHECK(mentions(message(folder.path()), folder.path().string(), "is a folder"));

@@ -56,18 +56,20 @@ TEST_CASE("open_file: knows whether its path still leads to it") {
 TEST_CASE("open_file: errors name the path and the reason") {
   const temporary_folder folder;
   const std::string path = put(folder / "a", "text").string();
-  CHECK(mentions(message_of([&] { open_file("/no/such", O_RDONLY); }), "cannot open /no/such", "No such file"));
-  CHECK(mentions(message_of([&] { open_file("/no/such", O_WRONLY | O_CREAT); }), "cannot create /no/such"));
-  CHECK(mentions(message_of([&] { open_file(folder.path().string(), O_RDONLY).read(); }), "cannot read",
-                 folder.path().string(), "Is a directory"));
+  CHECK(mentions(message_of([&] { open_file("/no/such", O_RDONLY); }), "cannot open /no/such",
+                 "No such file"));
+  CHECK(mentions(message_of([&] { open_file("/no/such", O_WRONLY | O_CREAT); }),
+                 "cannot create /no/such"));
+  CHECK(mentions(message_of([&] { open_file(folder.path().string(), O_RDONLY).read(); }),
+                 "cannot read", folder.path().string(), "Is a directory"));
   CHECK(mentions(message_of([&] { open_file(path, O_RDONLY).write("x", 1); }), "cannot write", path,
                  "Bad file descriptor"));
   CHECK(mentions(message_of([&] { open_file().sync(); }), "cannot sync"));
   CHECK(mentions(message_of([&] { static_cast<void>(open_file().status()); }), "cannot examine"));
   const full_disk full(3);
   const std::string other = (folder / "b").string();
-  CHECK(mentions(message_of([&] { open_file(other, O_WRONLY | O_CREAT).write("four", 4); }), "cannot write",
-                 other, "File too large"));
+  CHECK(mentions(message_of([&] { open_file(other, O_WRONLY | O_CREAT).write("four", 4); }),
+                 "cannot write", other, "File too large"));
 }
 
 TEST_CASE("sync_folder: the working folder, another, none") {

@@ -32,7 +32,9 @@ struct some_parameters {
   }
   std::vector<double> numbers() {
     std::vector<double> all;
-    for_each_parameter([&](const parameter_name&, auto& p) { all.insert(all.end(), p.values().begin(), p.values().end()); });
+    for_each_parameter([&](const parameter_name&, auto& p) {
+      all.insert(all.end(), p.values().begin(), p.values().end());
+    });
     return all;
   }
 };
@@ -49,7 +51,9 @@ template <class T>
 some_parameters<T> other(context<cpu>& ctx) {
   some_parameters<T> layer;
   initialize(ctx, layer, false);
-  layer.for_each_parameter([&](const parameter_name&, auto& p) { std::fill(p.values().begin(), p.values().end(), T(-9)); });
+  layer.for_each_parameter([&](const parameter_name&, auto& p) {
+    std::fill(p.values().begin(), p.values().end(), T(-9));
+  });
   return layer;
 }
 
@@ -90,7 +94,9 @@ TEST_CASE("parameters: float files into double models and the reverse; 16-bit fi
   CHECK(f2.numbers() == f.numbers());
 
   safetensors_writer out(folder / "h");
-  f.for_each_parameter([&](const parameter_name& name, auto& p) { out.declare(name.str(), dtype::bf16, shape_of(p)); });
+  f.for_each_parameter([&](const parameter_name& name, auto& p) {
+    out.declare(name.str(), dtype::bf16, shape_of(p));
+  });
   f.for_each_parameter([&](const parameter_name&, auto& p) {
     for (const float v : p.values()) {
       const bf16 rounded(v);
@@ -100,7 +106,8 @@ TEST_CASE("parameters: float files into double models and the reverse; 16-bit fi
   out.commit();
   load_parameters(ctx, (folder / "h").string(), d);
   const auto exact = f.numbers(), rounded = d.numbers();
-  for (std::size_t i = 0; i < exact.size(); ++i) CHECK(rounded[i] == static_cast<float>(bf16(static_cast<float>(exact[i]))));
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    CHECK(rounded[i] == static_cast<float>(bf16(static_cast<float>(exact[i]))));
 }
 
 TEST_CASE("parameters: a file that does not fit names file and tensor, and changes nothing") {
@@ -153,13 +160,15 @@ TEST_CASE("parameters: a file that does not fit names file and tensor, and chang
   for (const dtype type : {dtype::i64, dtype::u8, dtype::f8_e4m3, dtype::boolean}) {
     t = good;
     t[3].type = type;
-    CHECK(mentions(refused(t), "tensor \"balance\" is " + std::string(info_of(type).name) + " [2]", "expected F64, F32, F16 or BF16"));
+    CHECK(mentions(refused(t), "tensor \"balance\" is " + std::string(info_of(type).name) + " [2]",
+                   "expected F64, F32, F16 or BF16"));
   }
   t = good;
   t.push_back({"second", dtype::f32, {1}});
   t.push_back({"first", dtype::i8, {1}});
   CHECK(mentions(refused(t), "has 2 tensors that the model does not know: first, second"));
-  CHECK(mentions(message_of([&] { load_parameters(ctx, (folder / "none").string(), layer); }), "cannot open", "none"));
+  CHECK(mentions(message_of([&] { load_parameters(ctx, (folder / "none").string(), layer); }),
+                 "cannot open", "none"));
 }
 
 TEST_CASE("parameters: a layer without memory") {
@@ -167,10 +176,12 @@ TEST_CASE("parameters: a layer without memory") {
   context<cpu> ctx({.threads = 1});
   some_parameters<float> bare;
   auto layer = make<float>(ctx);
-  CHECK(mentions(message_of([&] { save_parameters(ctx, folder / "a", bare); }), "weight", "no memory yet"));
+  CHECK(mentions(message_of([&] { save_parameters(ctx, folder / "a", bare); }), "weight",
+                 "no memory yet"));
   CHECK(folder.entries() == 0);
   save_parameters(ctx, folder / "a", layer);
-  CHECK(mentions(message_of([&] { load_parameters(ctx, (folder / "a").string(), bare); }), "weight", "no memory yet"));
+  CHECK(mentions(message_of([&] { load_parameters(ctx, (folder / "a").string(), bare); }), "weight",
+                 "no memory yet"));
 }
 
 TEST_CASE("parameters: a disk that fills up leaves the old file") {
@@ -211,5 +222,6 @@ TEST_CASE("parameters: any source of tensors serves, as for a checkpoint in seve
   load_parameters(ctx, source, read);
   CHECK(read.numbers() == layer.numbers());
   source.all.erase("weight");
-  CHECK(mentions(message_of([&] { load_parameters(ctx, source, read); }), "two files has no tensor \"weight\""));
+  CHECK(mentions(message_of([&] { load_parameters(ctx, source, read); }),
+                 "two files has no tensor \"weight\""));
 }

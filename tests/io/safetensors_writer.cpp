@@ -29,7 +29,8 @@ TEST_CASE("safetensors_writer: what is written is read, for every type") {
     std::string data;
     for (const dtype_info& d : dtypes) {
       out.declare("t." + std::string(d.name), d.type, {3, 2});
-      data += std::string(static_cast<std::size_t>(6 * d.bytes), static_cast<char>('a' + data.size() % 20));
+      data += std::string(static_cast<std::size_t>(6 * d.bytes),
+                          static_cast<char>('a' + data.size() % 20));
     }
     // In pieces that have nothing to do with the tensors.
     for (std::size_t first = 0; first < data.size(); first += 7) {
@@ -41,7 +42,8 @@ TEST_CASE("safetensors_writer: what is written is read, for every type") {
   }
   const std::string bytes = content_of(path);
   CHECK(hash == hash_of(bytes));
-  CHECK(static_cast<unsigned char>(bytes[0]) % 8 == 0);  // of the header: the data begin on a multiple of 8
+  CHECK(static_cast<unsigned char>(bytes[0]) % 8 ==
+        0);  // of the header: the data begin on a multiple of 8
   CHECK(bytes[8] == '{');
   const safetensors file(path.string());
   REQUIRE(file.tensors().size() == dtypes.size());
@@ -94,16 +96,24 @@ TEST_CASE("safetensors_writer: errors name the file and the tensor") {
   const std::string path = (folder / "a").string();
   safetensors_writer out(path);
   out.declare("a", dtype::f32, {2});
-  CHECK(mentions(message_of([&] { out.declare("a", dtype::f32, {2}); }), path, "\"a\" declared twice"));
-  CHECK(mentions(message_of([&] { out.declare("__metadata__", dtype::f32, {2}); }), path, "__metadata__"));
-  CHECK(mentions(message_of([&] { out.declare("b", dtype::f32, {-1}); }), path, "\"b\" has an extent of -1"));
-  CHECK(mentions(message_of([&] { out.declare("b", dtype::f64, {index_t{1} << 40, index_t{1} << 40}); }), "\"b\"",
-                 "too large"));
+  CHECK(mentions(message_of([&] { out.declare("a", dtype::f32, {2}); }), path,
+                 "\"a\" declared twice"));
+  CHECK(mentions(message_of([&] { out.declare("__metadata__", dtype::f32, {2}); }), path,
+                 "__metadata__"));
+  CHECK(mentions(message_of([&] { out.declare("b", dtype::f32, {-1}); }), path,
+                 "\"b\" has an extent of -1"));
+  CHECK(mentions(message_of([&] {
+                   out.declare("b", dtype::f64, {index_t{1} << 40, index_t{1} << 40});
+                 }),
+                 "\"b\"", "too large"));
   out.declare("big", dtype::u8, {index_t{1} << 62});
-  CHECK(mentions(message_of([&] { out.declare("b", dtype::u8, {index_t{1} << 62}); }), "too many bytes at tensor \"b\""));
+  CHECK(mentions(message_of([&] { out.declare("b", dtype::u8, {index_t{1} << 62}); }),
+                 "too many bytes at tensor \"b\""));
   out.write("xxxx", 4);
-  CHECK(mentions(message_of([&] { out.declare("c", dtype::f32, {2}); }), "\"c\" declared after the first data"));
-  CHECK(mentions(message_of([&] { out.commit(); }), path, "4 bytes are missing up to the end of tensor \"a\""));
+  CHECK(mentions(message_of([&] { out.declare("c", dtype::f32, {2}); }),
+                 "\"c\" declared after the first data"));
+  CHECK(mentions(message_of([&] { out.commit(); }), path,
+                 "4 bytes are missing up to the end of tensor \"a\""));
 
   safetensors_writer other(folder / "b");
   other.declare("b", dtype::u8, {3});
@@ -117,7 +127,9 @@ TEST_CASE("safetensors_writer: errors name the file and the tensor") {
   CHECK(mentions(message_of([&] { third.write("x", 1); }), "no UTF-8"));
 }
 
-TEST_CASE("safetensors_writer: a file that was not finished, or for which the disk is too full, never appears") {
+TEST_CASE(
+    "safetensors_writer: a file that was not finished, or for which the disk is too full, never "
+    "appears") {
   const temporary_folder folder;
   const auto path = put(folder / "a", "old");
   const std::vector<float> values(5000);

@@ -33,7 +33,8 @@ class temporary_folder {
 
   /// How many files and folders are in it.
   long entries() const {
-    return std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator());
+    return std::distance(std::filesystem::directory_iterator(path_),
+                         std::filesystem::directory_iterator());
   }
 
  private:

@@ -58,14 +58,17 @@ TEST_CASE("causal_lm: cached generation gives the bits of the whole sequence") {
   const auto tokens = ids(n, 13, 3);
   small_lm<float, false>::saved whole, cached;
   ctx.inference(true);
-  const auto h = m.hidden(ctx, {view<const std::int32_t, 1>(tokens.data(), n), sequence_layout(n)}, whole);
+  const auto h =
+      m.hidden(ctx, {view<const std::int32_t, 1>(tokens.data(), n), sequence_layout(n)}, whole);
   const auto all = m.logits(ctx, view<const float, 2>(h));
   m.open_cache(ctx, cached, cache_options{.slots = 3, .capacity = 128, .chunk = 32});
   const index_t chunks[] = {1, 1, 30, 32, 1, 5, 1, 19};
   index_t at = 0;
   for (const index_t c : chunks) {
     const sequence s{.begin = 0, .length = c, .position = at, .slot = 1};
-    const auto part = m.hidden(ctx, {view<const std::int32_t, 1>(tokens.data() + at, c), sequence_layout({&s, 1})}, cached);
+    const auto part = m.hidden(
+        ctx, {view<const std::int32_t, 1>(tokens.data() + at, c), sequence_layout({&s, 1})},
+        cached);
     const auto logits = m.logits(ctx, view<const float, 2>(part));
     for (index_t i = 0; i < c; ++i)
       for (index_t v = 0; v < 13; ++v) REQUIRE(logits(i, v) == all(at + i, v));

@@ -22,8 +22,10 @@ struct fixture {
   std::vector<float> last_logits(const std::vector<std::int32_t>& tokens) {
     small_lm<float, true>::saved s;
     ctx.workspace().reset();
-    const auto h = model.hidden(ctx, {view<const std::int32_t, 1>(tokens.data(), tokens.size()),
-                                      sequence_layout(static_cast<index_t>(tokens.size()))}, s);
+    const auto h = model.hidden(ctx,
+                                {view<const std::int32_t, 1>(tokens.data(), tokens.size()),
+                                 sequence_layout(static_cast<index_t>(tokens.size()))},
+                                s);
     const auto y = model.logits(ctx, view<const float, 2>(h.slice_rows(h.rows() - 1, 1)));
     return {y.data, y.data + 13};
   }
@@ -38,11 +40,13 @@ TEST_CASE_METHOD(fixture, "decoder: a prompt in chunks, then token by token") {
   decoder d(ctx, model, cache_options{.slots = 1, .capacity = 128, .chunk = 16});
   auto logits = copy_of(d.feed(0, std::span(tokens).first(60)));
   CHECK(logits == last_logits({tokens.begin(), tokens.begin() + 60}));
-  for (std::size_t i = 60; i < 100; ++i) logits = copy_of(d.feed(0, std::span(tokens).subspan(i, 1)));
+  for (std::size_t i = 60; i < 100; ++i)
+    logits = copy_of(d.feed(0, std::span(tokens).subspan(i, 1)));
   CHECK(logits == last_logits(tokens));
   CHECK(d.length(0) == 100);
   d.restart(0);
-  CHECK(copy_of(d.feed(0, std::span(tokens).first(7))) == last_logits({tokens.begin(), tokens.begin() + 7}));
+  CHECK(copy_of(d.feed(0, std::span(tokens).first(7))) ==
+        last_logits({tokens.begin(), tokens.begin() + 7}));
 }
 
 TEST_CASE_METHOD(fixture, "decoder: requests of different lengths together, as each alone") {
@@ -66,5 +70,6 @@ TEST_CASE_METHOD(fixture, "decoder: errors") {
   CHECK(mentions(message_of([&] { d.feed(twice); }), "slot 1 twice"));
   CHECK(mentions(message_of([&] { d.feed(0, tokens); }), "position 40", "holds 32"));
   d.restart(0);
-  CHECK(copy_of(d.feed(0, std::span(tokens).first(9))) == last_logits({tokens.begin(), tokens.begin() + 9}));
+  CHECK(copy_of(d.feed(0, std::span(tokens).first(9))) ==
+        last_logits({tokens.begin(), tokens.begin() + 9}));
 }

@@ -23,7 +23,8 @@ struct checkpoint {
 
   explicit checkpoint(const std::filesystem::path& folder) {
     for (const auto& f : std::filesystem::directory_iterator(folder))
-      if (f.path().filename().string().starts_with("model") && f.path().extension() == ".safetensors")
+      if (f.path().filename().string().starts_with("model") &&
+          f.path().extension() == ".safetensors")
         files.emplace_back(f.path().string());
     for (const safetensors& f : files)
       for (const auto& [name, t] : f.tensors()) tensors[name] = &t;
@@ -38,27 +39,37 @@ struct checkpoint {
 /// The sizes that these three families share, from a config.json as downloaded.
 struct config {
   json_object c;
-  explicit config(const std::filesystem::path& folder) : c(json_object::read((folder / "config.published.json").string())) {}
+  explicit config(const std::filesystem::path& folder)
+      : c(json_object::read((folder / "config.published.json").string())) {}
 
   index_t number(const std::string& key) const { return c.get<index_t>(key); }
-  index_t experts() const { return number(c.has("num_experts") ? "num_experts" : "num_local_experts"); }
+  index_t experts() const {
+    return number(c.has("num_experts") ? "num_experts" : "num_local_experts");
+  }
 
   attention_shape attention(family which, index_t layer) const {
     const index_t heads = number("num_attention_heads"), dim = number("hidden_size");
-    attention_shape s{.dim = dim, .heads = heads, .kv_heads = number("num_key_value_heads"),
-                      .head_dim = c.has("head_dim") && !c.value()["head_dim"].is_null() ? number("head_dim") : dim / heads};
+    attention_shape s{.dim = dim,
+                      .heads = heads,
+                      .kv_heads = number("num_key_value_heads"),
+                      .head_dim = c.has("head_dim") && !c.value()["head_dim"].is_null()
+                                      ? number("head_dim")
+                                      : dim / heads};
     if (which == family::gpt_oss) {
       s.bias = s.sinks = true;
-      if (c.value()["layer_types"][static_cast<std::size_t>(layer)] == "sliding_attention") s.window = number("sliding_window");
+      if (c.value()["layer_types"][static_cast<std::size_t>(layer)] == "sliding_attention")
+        s.window = number("sliding_window");
     }
     s.qk_norm = which == family::qwen3_moe;
     return s;
   }
   attention_options rope() const {
-    attention_options o{.rope = {.theta = c.get<double>("rope_theta")}, .norm_eps = c.get<double>("rms_norm_eps")};
+    attention_options o{.rope = {.theta = c.get<double>("rope_theta")},
+                        .norm_eps = c.get<double>("rms_norm_eps")};
     if (!c.value()["rope_scaling"].is_object()) return o;
     const auto scaling = c.object("rope_scaling");
-    o.rope.yarn = {.factor = scaling.get<double>("factor"), .beta_fast = scaling.get<double>("beta_fast", 32),
+    o.rope.yarn = {.factor = scaling.get<double>("factor"),
+                   .beta_fast = scaling.get<double>("beta_fast", 32),
                    .beta_slow = scaling.get<double>("beta_slow", 1),
                    .original_length = scaling.get<index_t>("original_max_position_embeddings"),
                    .truncate = scaling.get<bool>("truncate", true)};
@@ -67,8 +78,12 @@ struct config {
   moe_shape mixture(family which) const {
     const bool oss = which == family::gpt_oss;
     return {.dim = number("hidden_size"),
-            .hidden = number(which == family::qwen3_moe ? "moe_intermediate_size" : "intermediate_size"),
-            .experts = experts(), .top_k = number("num_experts_per_tok"), .router_bias = oss, .expert_bias = oss};
+            .hidden =
+                number(which == family::qwen3_moe ? "moe_intermediate_size" : "intermediate_size"),
+            .experts = experts(),
+            .top_k = number("num_experts_per_tok"),
+            .router_bias = oss,
+            .expert_bias = oss};
   }
 };
 
@@ -82,11 +97,15 @@ published_lm<Gate, T> make(const config& c, family which, Gate gate) {
   body layers(c.number("num_hidden_layers"), [&](index_t i) {
     using attention_type = attention<attention_shape{}, T>;
     using moe_type = moe<moe_shape{}, Gate, no_balance, T>;
-    return block(residual(pre_norm(attention_type(c.attention(which, i), c.rope()), norm)),
-                 residual(pre_norm(moe_type(c.mixture(which), gate, {},
-                                            {.unit = which == family::gpt_oss ? glu::clamped_swiglu() : glu::swiglu()}), norm)));
+    return block(
+        residual(pre_norm(attention_type(c.attention(which, i), c.rope()), norm)),
+        residual(pre_norm(
+            moe_type(c.mixture(which), gate, {},
+                     {.unit = which == family::gpt_oss ? glu::clamped_swiglu() : glu::swiglu()}),
+            norm)));
   });
-  return model({.vocab = c.number("vocab_size"), .dim = dim}, std::move(layers), {.norm_eps = norm.eps});
+  return model({.vocab = c.number("vocab_size"), .dim = dim}, std::move(layers),
+               {.norm_eps = norm.eps});
 }
 
 struct batch {
@@ -100,15 +119,21 @@ struct batch {
     for (index_t b = 0; b < shape[0]; ++b) {
       sequences.push_back({.begin = b * shape[1], .length = shape[1]});
       for (index_t t = 0; t < shape[1]; ++t)
-        targets.push_back(t + 1 < shape[1] ? ids[static_cast<std::size_t>(b * shape[1] + t + 1)] : -1);
+        targets.push_back(t + 1 < shape[1] ? ids[static_cast<std::size_t>(b * shape[1] + t + 1)]
+                                           : -1);
     }
   }
-  token_batch tokens() const { return {view<const std::int32_t, 1>(ids.data(), ids.size()), sequence_layout(sequences)}; }
-  view<const std::int32_t, 1> wanted() const { return view<const std::int32_t, 1>(targets.data(), targets.size()); }
+  token_batch tokens() const {
+    return {view<const std::int32_t, 1>(ids.data(), ids.size()), sequence_layout(sequences)};
+  }
+  view<const std::int32_t, 1> wanted() const {
+    return view<const std::int32_t, 1>(targets.data(), targets.size());
+  }
 };
 
 template <class T, class Gate>
-void check(const std::string& name, family which, Gate gate, double logit_tolerance, double gradient_tolerance) {
+void check(const std::string& name, family which, Gate gate, double logit_tolerance,
+           double gradient_tolerance) {
   const auto path = golden::path("models/" + name + "/golden.safetensors");
   if (path.empty()) return;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
@@ -122,8 +147,11 @@ void check(const std::string& name, family which, Gate gate, double logit_tolera
   const batch b(file);
 
   typename decltype(model)::saved saved;
-  const token_loss loss = model.train(ctx, b.tokens(), b.wanted(), 1.0 / static_cast<double>(b.ids.size() - b.sequences.size()), saved);
-  CHECK(loss.mean() == Approx(golden::numbers(file, "loss64")[0]).epsilon(sizeof(T) == 8 ? 1e-10 : 1e-6));
+  const token_loss loss =
+      model.train(ctx, b.tokens(), b.wanted(),
+                  1.0 / static_cast<double>(b.ids.size() - b.sequences.size()), saved);
+  CHECK(loss.mean() ==
+        Approx(golden::numbers(file, "loss64")[0]).epsilon(sizeof(T) == 8 ? 1e-10 : 1e-6));
 
   ctx.workspace().reset();
   const auto h = model.hidden(ctx, b.tokens(), saved);
@@ -136,11 +164,14 @@ void check(const std::string& name, family which, Gate gate, double logit_tolera
   // The gradients of the file were computed in float.
   model.for_each_parameter([&](const parameter_name& parameter, auto& p) {
     if (p.traits().update != update_rule::optimizer) return;
-    const auto g = published_values<double>(which, parameter.str(), c.experts(), [&](const std::string& published) -> const stored_tensor& {
-      return file.at("grad." + published);
-    });
+    const auto g =
+        published_values<double>(which, parameter.str(), c.experts(),
+                                 [&](const std::string& published) -> const stored_tensor& {
+                                   return file.at("grad." + published);
+                                 });
     const auto gap = testing::compare(p.gradients().data(), g.data(), p.size());
-    INFO(name << ": gradient of " << parameter.str() << " differs by " << gap.absolute << " of " << gap.scale);
+    INFO(name << ": gradient of " << parameter.str() << " differs by " << gap.absolute << " of "
+              << gap.scale);
     CHECK(gap.absolute < gradient_tolerance + 1e-4 * gap.scale);
   });
 }
@@ -176,7 +207,8 @@ TEST_CASE("golden: gpt-oss, greedy text with caches", "[golden]") {
   decoder d(ctx, model, cache_options{.slots = 1, .capacity = 64, .chunk = 5});
   for (const std::int32_t expected : greedy.get<std::vector<std::int32_t>>("generated")) {
     const auto logits = d.feed(0, prompt);
-    prompt = {static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
+    prompt = {
+        static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
     REQUIRE(prompt[0] == expected);
   }
 }

@@ -20,7 +20,8 @@ std::vector<double> frequencies(sampler_options options, int draws = 40'000) {
   options.seed = 7;
   sampler draw(options);
   std::vector<double> f(logits.size());
-  for (int i = 0; i < draws; ++i) f[static_cast<std::size_t>(draw(std::span<const float>(logits)))] += 1.0 / draws;
+  for (int i = 0; i < draws; ++i)
+    f[static_cast<std::size_t>(draw(std::span<const float>(logits)))] += 1.0 / draws;
   return f;
 }
 
@@ -42,7 +43,7 @@ TEST_CASE("sampler: greedy, top_k and top_p") {
   const auto two = frequencies({.top_k = 2});
   CHECK(two[0] + two[3] == 0);
   CHECK(two[2] == Approx(2.0 / 3).margin(0.01));
-  CHECK(frequencies({.top_p = 0.5})[2] == Approx(1));            // the first alone reaches 0.5
+  CHECK(frequencies({.top_p = 0.5})[2] == Approx(1));  // the first alone reaches 0.5
   const auto p = frequencies({.top_p = 0.51});
   CHECK(p[0] + p[3] == 0);
   CHECK(p[1] == Approx(1.0 / 3).margin(0.01));

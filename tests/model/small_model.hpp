@@ -21,8 +21,10 @@ namespace small_model {
 
 using namespace dsr1;
 
-inline constexpr attention_shape full{.dim = 8, .heads = 4, .kv_heads = 2, .head_dim = 4, .sinks = true};
-inline constexpr attention_shape windowed{.dim = 8, .heads = 4, .kv_heads = 2, .head_dim = 4, .window = 5};
+inline constexpr attention_shape full{
+    .dim = 8, .heads = 4, .kv_heads = 2, .head_dim = 4, .sinks = true};
+inline constexpr attention_shape windowed{
+    .dim = 8, .heads = 4, .kv_heads = 2, .head_dim = 4, .window = 5};
 inline constexpr moe_shape mixture{.dim = 8, .hidden = 6, .experts = 8, .top_k = 2};
 
 template <attention_shape A, class T>

@@ -23,8 +23,12 @@ struct batch {
 
   template <class Gate>
   batch(context<cpu>& ctx, const Gate& gate, index_t t, index_t e, index_t top, std::uint64_t seed)
-      : tokens(t), experts(e), k(top), logits(battery::normals<double>(t * e, seed)),
-        index(static_cast<std::size_t>(t * top)), weight(static_cast<std::size_t>(t * top)) {
+      : tokens(t),
+        experts(e),
+        k(top),
+        logits(battery::normals<double>(t * e, seed)),
+        index(static_cast<std::size_t>(t * top)),
+        weight(static_cast<std::size_t>(t * top)) {
     cpu::route(ctx, gate, view<const double, 2>(logits.data(), t, e), view<const double, 1>(),
                view<std::int32_t, 2>(index.data(), t, top), view<double, 2>(weight.data(), t, top));
   }
@@ -57,18 +61,21 @@ TEST_CASE("switch_loss: E sum f P, 1 in perfect balance") {
     double p = 0;
     for (index_t t = 0; t < 40; ++t) {
       double sum = 0;
-      for (index_t i = 0; i < 8; ++i) sum += std::exp(b.logits[static_cast<std::size_t>(t * 8 + i)]);
+      for (index_t i = 0; i < 8; ++i)
+        sum += std::exp(b.logits[static_cast<std::size_t>(t * 8 + i)]);
       p += std::exp(b.logits[static_cast<std::size_t>(t * 8 + e)]) / sum / 40;
     }
     expected += 8 * b.chosen(0, 40, e) / (40 * 2) * p;
   }
   CHECK(loss(ctx, switch_loss{.coefficient = 1}, gate, b, sequence_layout(40)) == Approx(expected));
-  CHECK(loss(ctx, switch_loss{.coefficient = 1, .divide_by_k = false}, gate, b, sequence_layout(40)) ==
-        Approx(2 * expected));
+  CHECK(loss(ctx, switch_loss{.coefficient = 1, .divide_by_k = false}, gate, b,
+             sequence_layout(40)) == Approx(2 * expected));
 
   batch even(ctx, gate, 4, 4, 1, 1);  // token t likes expert t
-  for (index_t i = 0; i < 16; ++i) even.logits[static_cast<std::size_t>(i)] = i / 4 == i % 4 ? 1 : 0;
-  for (index_t t = 0; t < 4; ++t) even.index[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t);
+  for (index_t i = 0; i < 16; ++i)
+    even.logits[static_cast<std::size_t>(i)] = i / 4 == i % 4 ? 1 : 0;
+  for (index_t t = 0; t < 4; ++t)
+    even.index[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t);
   CHECK(loss(ctx, switch_loss{.coefficient = 1}, gate, even, sequence_layout(4)) == Approx(1));
 }
 
@@ -104,7 +111,8 @@ TEST_CASE("router_z_loss: mean of the squared log-sum-exp") {
     for (index_t i = 0; i < 5; ++i) sum += std::exp(b.logits[static_cast<std::size_t>(t * 5 + i)]);
     expected += std::log(sum) * std::log(sum) / 9;
   }
-  CHECK(loss(ctx, router_z_loss{.coefficient = 1}, gate, b, sequence_layout(9)) == Approx(expected));
+  CHECK(loss(ctx, router_z_loss{.coefficient = 1}, gate, b, sequence_layout(9)) ==
+        Approx(expected));
 }
 
 TEST_CASE("balance_with: the losses add, one policy moves the bias") {

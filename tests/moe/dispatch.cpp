@@ -29,7 +29,8 @@ TEST_CASE("dispatch_plan: combine of dispatched rows is the sum of the kept weig
   const index_t tokens = 37, k = 3, experts = 11, dim = 5;
   std::vector<std::int32_t> index;
   for (index_t t = 0; t < tokens; ++t)
-    for (index_t j = 0; j < k; ++j) index.push_back(static_cast<std::int32_t>((t * 7 + j * 4) % experts));
+    for (index_t j = 0; j < k; ++j)
+      index.push_back(static_cast<std::int32_t>((t * 7 + j * 4) % experts));
   index[5] = -1;
   const auto x = battery::normals<double>(tokens * dim, 1);
   const auto w = battery::normals<double>(tokens * k, 2);
@@ -40,7 +41,8 @@ TEST_CASE("dispatch_plan: combine of dispatched rows is the sum of the kept weig
   for (index_t t = 0; t < tokens; ++t) {
     double sum = 0;
     for (index_t j = 0; j < k; ++j)
-      if (index[static_cast<std::size_t>(t * k + j)] >= 0) sum += w[static_cast<std::size_t>(t * k + j)];
+      if (index[static_cast<std::size_t>(t * k + j)] >= 0)
+        sum += w[static_cast<std::size_t>(t * k + j)];
     for (index_t d = 0; d < dim; ++d)
       CHECK(y(t, d) == Approx(sum * x[static_cast<std::size_t>(t * dim + d)]).margin(1e-12));
   }
@@ -68,9 +70,12 @@ TEST_CASE("limit_capacity: by weight keeps the heaviest, by position the first")
   const view<const float, 2> w(weight.data(), 4, 1);
   cpu::limit_capacity(ctx, i, w, 2, drop_rule::by_weight, view<std::int32_t, 2>(kept.data(), 4, 1));
   CHECK(kept == std::vector<std::int32_t>{-1, 1, 1, 0});
-  cpu::limit_capacity(ctx, i, w, 2, drop_rule::by_position, view<std::int32_t, 2>(kept.data(), 4, 1));
+  cpu::limit_capacity(ctx, i, w, 2, drop_rule::by_position,
+                      view<std::int32_t, 2>(kept.data(), 4, 1));
   CHECK(kept == std::vector<std::int32_t>{1, 1, -1, 0});
   CHECK(mentions(message_of([&] {
-          cpu::limit_capacity(ctx, i, w, 0, drop_rule::by_weight, view<std::int32_t, 2>(kept.data(), 4, 1));
-        }), "0 tokens", "at least 1"));
+                   cpu::limit_capacity(ctx, i, w, 0, drop_rule::by_weight,
+                                       view<std::int32_t, 2>(kept.data(), 4, 1));
+                 }),
+                 "0 tokens", "at least 1"));
 }

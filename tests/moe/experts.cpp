@@ -44,7 +44,8 @@ TEST_CASE("glu_experts: every group equals a dense block with that expert's weig
     feed_forward<>::saved ds;
     const index_t first = groups.begin(e), n = groups.length(e);
     const auto dense_y = dense.forward(ctx, battery::matrix_of(x, 9, 7).slice_rows(first, n), ds);
-    const auto dense_dx = dense.backward(ctx, battery::matrix_of(dy, 9, 7).slice_rows(first, n), ds);
+    const auto dense_dx =
+        dense.backward(ctx, battery::matrix_of(dy, 9, 7).slice_rows(first, n), ds);
     for (index_t i = 0; i < n * 7; ++i) {
       REQUIRE(y.row(first)[i] == dense_y.data[i]);
       REQUIRE(dx.row(first)[i] == dense_dx.data[i]);

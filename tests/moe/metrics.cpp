@@ -15,7 +15,9 @@
 using namespace dsr1;
 
 namespace {
-balance_metrics of(std::vector<double> counts) { return balance_of(std::span<const double>(counts)); }
+balance_metrics of(std::vector<double> counts) {
+  return balance_of(std::span<const double>(counts));
+}
 }  // namespace
 
 TEST_CASE("balance_of: perfect balance") {

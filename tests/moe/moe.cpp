@@ -39,7 +39,8 @@ void check(Gate gate, Balance balance, moe_shape shape = small, moe_options opti
   prepare(ctx, layer);
   auto x = battery::normals<double>(11 * shape.dim, 5);
   const sequence parts[] = {{.begin = 0, .length = 4}, {.begin = 4, .length = 7}};
-  const auto r = testing::check_gradients(ctx, layer, battery::matrix_of(x, 11, shape.dim), sequence_layout(parts));
+  const auto r = testing::check_gradients(ctx, layer, battery::matrix_of(x, 11, shape.dim),
+                                          sequence_layout(parts));
   INFO(r.str());
   CHECK(r.checked > 100);
   CHECK(r.error < 1e-6);
@@ -70,7 +71,8 @@ TEST_CASE("moe: gradients with biases, clamped units, a shared expert and droppe
   moe_shape shape = small;
   shape.router_bias = shape.expert_bias = true;
   shape.shared_hidden = 4;
-  check(top_k_softmax_gate{}, no_balance{}, shape, {.unit = {.alpha = 1.702, .limit = 0.8, .offset = 1}});
+  check(top_k_softmax_gate{}, no_balance{}, shape,
+        {.unit = {.alpha = 1.702, .limit = 0.8, .offset = 1}});
   check(softmax_gate{}, no_balance{}, shape, {.capacity = {.factor = 0.8}});
   check(softmax_gate{}, no_balance{}, shape,
         {.capacity = {.factor = 0.8, .rule = drop_rule::by_position}});
@@ -136,7 +138,8 @@ TEST_CASE("moe: a loop over tokens and experts gives the same") {
   const auto y = layer.forward(ctx, battery::matrix_of(x, 23, 6), s);
   const auto expected = naive_moe(layer, x, 23);
   for (index_t i = 0; i < y.size(); ++i)
-    REQUIRE(y.data[i] == Approx(expected[static_cast<std::size_t>(i)]).epsilon(1e-12).margin(1e-12));
+    REQUIRE(y.data[i] ==
+            Approx(expected[static_cast<std::size_t>(i)]).epsilon(1e-12).margin(1e-12));
 }
 
 TEST_CASE("moe: static and dynamic shapes, threads and batches give the same bits") {
@@ -159,7 +162,8 @@ TEST_CASE("moe: static and dynamic shapes, threads and batches give the same bit
     }
     for (index_t t = 0; t < 50; t += 7) {  // one token alone
       const auto one = fixed.forward(ctx, battery::matrix_of(x, 50, 6).slice_rows(t, 1), a);
-      for (index_t d = 0; d < 6; ++d) REQUIRE(one(0, d) == first[static_cast<std::size_t>(t * 6 + d)]);
+      for (index_t d = 0; d < 6; ++d)
+        REQUIRE(one(0, d) == first[static_cast<std::size_t>(t * 6 + d)]);
     }
   }
 }
@@ -201,12 +205,19 @@ TEST_CASE("moe: errors name both sizes") {
   initialize(ctx, layer);
   moe<small>::saved s;
   auto x = battery::normals<float>(14, 1);
-  CHECK(mentions(message_of([&] { layer.forward(ctx, battery::matrix_of(x, 2, 7), s); }), "7 columns", "expected 6"));
+  CHECK(mentions(message_of([&] { layer.forward(ctx, battery::matrix_of(x, 2, 7), s); }),
+                 "7 columns", "expected 6"));
   x[3] = std::numeric_limits<float>::quiet_NaN();
-  CHECK(mentions(message_of([&] { layer.forward(ctx, battery::matrix_of(x, 2, 6), s); }), "token 0", "not finite"));
-  CHECK(mentions(message_of([] { moe<>{moe_shape{.dim = 4, .hidden = 2, .experts = 3, .top_k = 5}}; }), "top_k is 5", "3"));
-  CHECK(mentions(message_of([] { moe<>{moe_shape{.dim = 4, .hidden = 2, .top_k = 1}}; }), "experts", "dynamic"));
-  CHECK(mentions(message_of([] { moe<small>{moe_shape{.dim = 8, .hidden = 5, .experts = 8, .top_k = 3}}; }), "dim is 8", "fixes it to 6"));
+  CHECK(mentions(message_of([&] { layer.forward(ctx, battery::matrix_of(x, 2, 6), s); }), "token 0",
+                 "not finite"));
+  CHECK(mentions(
+      message_of([] { moe<>{moe_shape{.dim = 4, .hidden = 2, .experts = 3, .top_k = 5}}; }),
+      "top_k is 5", "3"));
+  CHECK(mentions(message_of([] { moe<>{moe_shape{.dim = 4, .hidden = 2, .top_k = 1}}; }), "experts",
+                 "dynamic"));
+  CHECK(mentions(
+      message_of([] { moe<small>{moe_shape{.dim = 8, .hidden = 5, .experts = 8, .top_k = 3}}; }),
+      "dim is 8", "fixes it to 6"));
   CHECK(mentions(message_of([] {
                    moe<moe_shape{}, sigmoid_gate>{
                        moe_shape{.dim = 4, .hidden = 2, .experts = 8, .top_k = 5},
@@ -215,8 +226,12 @@ TEST_CASE("moe: errors name both sizes") {
                  "top_k is 5", "leave only 4"));
   CHECK(mentions(message_of([] {
                    moe<moe_shape{}, sigmoid_gate>{
-                       moe_shape{.dim = 4, .hidden = 2, .experts = 8, .top_k = 2}, sigmoid_gate{.groups = 3}};
+                       moe_shape{.dim = 4, .hidden = 2, .experts = 8, .top_k = 2},
+                       sigmoid_gate{.groups = 3}};
                  }),
                  "3 groups", "8 experts"));
-  CHECK(mentions(message_of([] { moe<small>{small, {}, {}, {.capacity = {.factor = -1}}}; }), "capacity factor is -1"));
+  CHECK(mentions(message_of([] {
+                   moe<small>{small, {}, {}, {.capacity = {.factor = -1}}};
+                 }),
+                 "capacity factor is -1"));
 }

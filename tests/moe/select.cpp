@@ -38,7 +38,8 @@ std::vector<std::int32_t> top(const std::vector<double>& s, std::size_t k) {
 TEST_CASE("select_top: best first, as a stable sort") {
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     auto s = battery::normals<double>(1 + static_cast<index_t>(seed) * 3, seed);
-    if (seed % 2) for (double& v : s) v = std::round(v);  // many ties
+    if (seed % 2)
+      for (double& v : s) v = std::round(v);  // many ties
     for (std::size_t k = 1; k <= s.size(); k = 2 * k + 1) CHECK(top(s, k) == naive(s, k));
   }
 }

@@ -19,7 +19,8 @@ std::size_t count(const std::string& s, const std::string& part) {
   return n;
 }
 
-std::string one(std::vector<std::pair<double, double>> points, const curve_options& o = {}, double smoothing = 0) {
+std::string one(std::vector<std::pair<double, double>> points, const curve_options& o = {},
+                double smoothing = 0) {
   const std::vector<curve_series> list{{"loss", std::move(points), smoothing}};
   return curve_svg(list, o);
 }
@@ -27,9 +28,11 @@ std::string one(std::vector<std::pair<double, double>> points, const curve_optio
 }  // namespace
 
 TEST_CASE("curve_svg: axes, labels, legend") {
-  const std::vector<curve_series> two{{"train & more", {{0, 4}, {100, 2}}}, {"held out", {{50, 3}, {100, 2.5}}}};
+  const std::vector<curve_series> two{{"train & more", {{0, 4}, {100, 2}}},
+                                      {"held out", {{50, 3}, {100, 2.5}}}};
   const std::string s = curve_svg(two, {.title = "Loss", .x = "step", .y = "nats"});
-  CHECK(mentions(s, ">Loss<", ">step<", ">nats<", "train &amp; more", "held out", ">100<", ">2.5<", "#0072b2", "#d55e00"));
+  CHECK(mentions(s, ">Loss<", ">step<", ">nats<", "train &amp; more", "held out", ">100<", ">2.5<",
+                 "#0072b2", "#d55e00"));
   CHECK(s.find("nan") == std::string::npos);
 }
 
@@ -55,7 +58,8 @@ TEST_CASE("curve_svg: nothing, one point, constants, negative values") {
 
 TEST_CASE("curve_svg: a long series costs no more than its pixels") {
   std::vector<std::pair<double, double>> points;
-  for (int i = 0; i < 200000; ++i) points.emplace_back(i, std::sin(i * 0.01) + (i == 77777 ? 5 : 0));
+  for (int i = 0; i < 200000; ++i)
+    points.emplace_back(i, std::sin(i * 0.01) + (i == 77777 ? 5 : 0));
   const std::string s = one(points);
   CHECK(s.size() < 60000);
   CHECK(mentions(s, ">4<"));  // the spike is not lost
@@ -72,5 +76,8 @@ TEST_CASE("curve_svg: smoothing draws the mean over the raw line") {
 
 TEST_CASE("curve_svg: what it refuses") {
   CHECK(mentions(message_of([] { curve_svg({}); }), "no series"));
-  CHECK(mentions(message_of([] { one({{0, 1}}, {}, 1); }), "smoothing of \"loss\" is 1, expected 0 to below 1"));
+  CHECK(mentions(message_of([] {
+                   one({{0, 1}}, {}, 1);
+                 }),
+                 "smoothing of \"loss\" is 1, expected 0 to below 1"));
 }

@@ -26,8 +26,10 @@ load_matrix even_load(index_t layers, index_t experts) {
 std::string plain(const std::string& s) {
   std::string out;
   for (std::size_t i = 0; i < s.size(); ++i) {
-    if (s[i] == '\x1b') i = s.find('m', i);
-    else out += s[i];
+    if (s[i] == '\x1b')
+      i = s.find('m', i);
+    else
+      out += s[i];
   }
   return out;
 }
@@ -59,7 +61,8 @@ TEST_CASE("heat_map_text: fits every terminal") {
     for (const int columns : {72, 100, 200})
       for (const int colours : {0, 256, 1 << 24})
         for (const bool unicode : {false, true}) {
-          const auto out = heat_map_text(even_load(12, experts), {colours > 0, columns, colours, unicode}, "step 5");
+          const auto out = heat_map_text(even_load(12, experts),
+                                         {colours > 0, columns, colours, unicode}, "step 5");
           const auto rows = lines(plain(out));
           REQUIRE(rows.size() >= 15);
           CHECK(rows[0] == "step 5");
@@ -95,7 +98,8 @@ TEST_CASE("heat_map_text: letters and blocks") {
 TEST_CASE("heat_map_svg: labels, legend, title, one rectangle for equal neighbours") {
   load_matrix m = even_load(3, 128);
   const std::string even = heat_map_svg(m, "A <title>");
-  CHECK(mentions(even, "A &lt;title&gt;", "layer 0", "layer 2", ">expert<", "load / mean", "no token", ">120<", "MaxVio 0.00"));
+  CHECK(mentions(even, "A &lt;title&gt;", "layer 0", "layer 2", ">expert<", "load / mean",
+                 "no token", ">120<", "MaxVio 0.00"));
   m.counts[5] = 0;
   const std::string idle = heat_map_svg(m);
   CHECK(mentions(idle, "#232323", "1 idle"));

@@ -21,7 +21,8 @@ TEST_CASE("metrics_log: one line a step, null for what is not finite") {
   CHECK(data_test::read(path) == "{\"step\":1,\"loss\":3.25,\"rate\":0.001}\n");  // flushed already
   log.write(2, {{"loss", std::nan("")}, {"norm", std::numeric_limits<double>::infinity()}});
   log.write(3, {{"a \"name\"", 0.1}});
-  CHECK(data_test::read(path).find("{\"step\":2,\"loss\":null,\"norm\":null}\n{\"step\":3,\"a \\\"name\\\"\":0.1}\n") !=
+  CHECK(data_test::read(path).find(
+            "{\"step\":2,\"loss\":null,\"norm\":null}\n{\"step\":3,\"a \\\"name\\\"\":0.1}\n") !=
         std::string::npos);
   const auto all = read_metrics(path);
   REQUIRE(all.size() == 3);
@@ -40,7 +41,8 @@ TEST_CASE("metrics_log: every double comes back") {
   {
     metrics_log log(path);
     for (index_t i = 0; i < 500; ++i) {
-      values.push_back(r.normal(static_cast<std::uint64_t>(i)) * std::pow(10, static_cast<double>(i % 600) - 300));
+      values.push_back(r.normal(static_cast<std::uint64_t>(i)) *
+                       std::pow(10, static_cast<double>(i % 600) - 300));
       log.write(i, {{"v", values.back()}});
     }
   }
@@ -79,7 +81,8 @@ TEST_CASE("metrics: mistakes are named") {
   data_test::write(path, "{\"loss\":1}\n");
   CHECK(mentions(message_of([&] { read_metrics(path); }), path + ":1: \"step\" is missing"));
   data_test::write(path, "{\"step\":1,\"loss\":\"high\"}\n");
-  CHECK(mentions(message_of([&] { read_metrics(path); }), ":1: \"loss\" is \"high\", expected a number"));
+  CHECK(mentions(message_of([&] { read_metrics(path); }),
+                 ":1: \"loss\" is \"high\", expected a number"));
   metrics_log log(path);
   log.write(4, {{"x", 1}});
   CHECK(mentions(message_of([&] { log.write(3, {{"x", 1}}); }), "step 3 after step 4"));

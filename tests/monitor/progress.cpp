@@ -74,7 +74,9 @@ TEST_CASE("progress: the bar is redrawn in its line and never wider than the ter
     for (const int columns : {1, 10, 40, 80, 200}) {
       run r;
       {
-        progress p(r.out, {.interactive = true, .columns = columns, .colours = 0, .unicode = unicode}, r.options(50));
+        progress p(r.out,
+                   {.interactive = true, .columns = columns, .colours = 0, .unicode = unicode},
+                   r.options(50));
         for (index_t s = 1; s <= 50; ++s) {
           r.now += 1;
           p.update({.done = s, .amount = 1000, .loss = 2, .note = "gr\xC3\xBC\xC3\x9F"});
@@ -86,7 +88,8 @@ TEST_CASE("progress: the bar is redrawn in its line and never wider than the ter
       std::istringstream parts(out);
       for (std::string part; std::getline(parts, part, '\r');) {
         const std::size_t end = part.find("\x1b[K");
-        if (end != std::string::npos) REQUIRE(display_width(part.substr(0, end)) < std::max(columns, 1));
+        if (end != std::string::npos)
+          REQUIRE(display_width(part.substr(0, end)) < std::max(columns, 1));
       }
       if (columns == 80) CHECK(mentions(out, unicode ? "\u2501" : "###", "50/50", "loss 2.000"));
     }
@@ -103,7 +106,8 @@ TEST_CASE("progress: the bar is drawn at most every tenth of a second") {
   CHECK(std::count(out.begin(), out.end(), '\r') <= 12);
 }
 
-TEST_CASE("progress: speed and ETA follow the last seconds, and a resumed job counts its own steps") {
+TEST_CASE(
+    "progress: speed and ETA follow the last seconds, and a resumed job counts its own steps") {
   run r;
   progress_options o = r.options(1000);
   o.begin = 500;

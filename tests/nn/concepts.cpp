@@ -37,7 +37,8 @@ struct scale_layer {
       dx.data[i] = factor.values()[0] * dy.data[i];
       sum += s.x.data[i] * dy.data[i];
     }
-    factor.gradient<1>()[0] = (factor.next_gradient() == accumulate::yes ? factor.gradients()[0] : 0) + sum;
+    factor.gradient<1>()[0] =
+        (factor.next_gradient() == accumulate::yes ? factor.gradients()[0] : 0) + sum;
     return dx;
   }
   template <class Ctx>

@@ -11,7 +11,9 @@ using layer_checks::names;
 
 namespace {
 
-view<const std::int32_t, 1> ids(const std::vector<std::int32_t>& v) { return view<const std::int32_t, 1>(v.data(), v.size()); }
+view<const std::int32_t, 1> ids(const std::vector<std::int32_t>& v) {
+  return view<const std::int32_t, 1>(v.data(), v.size());
+}
 
 }  // namespace
 
@@ -24,7 +26,8 @@ TEST_CASE("embedding: each token is the row of its id") {
   const auto y = table.forward(ctx, ids(tokens), s);
   CHECK(y.rows() == 4);
   for (index_t t = 0; t < 4; ++t)
-    for (index_t d = 0; d < 5; ++d) CHECK(y(t, d) == table.table().value<2>()(tokens[static_cast<std::size_t>(t)], d));
+    for (index_t d = 0; d < 5; ++d)
+      CHECK(y(t, d) == table.table().value<2>()(tokens[static_cast<std::size_t>(t)], d));
 }
 
 TEST_CASE("embedding: gradients by finite differences") {
@@ -41,14 +44,16 @@ TEST_CASE("embedding: gradients by finite differences") {
     for (index_t i = 0; i < 15; ++i) sum += y.data[i] * y.data[i] * r[static_cast<std::size_t>(i)];
     return sum;
   };
-  const auto result = testing::check_gradients(table, view<double, 1>(), loss, [&]() -> const double* {
-    loss();
-    std::vector<double> dy(15);
-    const auto y = table.forward(ctx, ids(tokens), s);
-    for (index_t i = 0; i < 15; ++i) dy[static_cast<std::size_t>(i)] = 2 * y.data[i] * r[static_cast<std::size_t>(i)];
-    table.backward(ctx, battery::cmatrix_of(dy, 5, 3), s);
-    return nullptr;
-  });
+  const auto result =
+      testing::check_gradients(table, view<double, 1>(), loss, [&]() -> const double* {
+        loss();
+        std::vector<double> dy(15);
+        const auto y = table.forward(ctx, ids(tokens), s);
+        for (index_t i = 0; i < 15; ++i)
+          dy[static_cast<std::size_t>(i)] = 2 * y.data[i] * r[static_cast<std::size_t>(i)];
+        table.backward(ctx, battery::cmatrix_of(dy, 5, 3), s);
+        return nullptr;
+      });
   INFO(result.str());
   CHECK(result.checked == 15);
   CHECK(result.error < 1e-8);
@@ -78,7 +83,8 @@ TEST_CASE("embedding: static and dynamic shapes have the same first values, name
   embedding<> given({.vocab = 50, .dim = 20});
   initialize(ctx, fixed);
   initialize(ctx, given);
-  CHECK(std::equal(fixed.table().values().begin(), fixed.table().values().end(), given.table().values().begin()));
+  CHECK(std::equal(fixed.table().values().begin(), fixed.table().values().end(),
+                   given.table().values().begin()));
   CHECK(names(given) == std::vector<std::string>{"weight"});
   CHECK(given.vocab() == 50);
   CHECK(given.dim() == 20);
@@ -92,8 +98,13 @@ TEST_CASE("embedding: no tokens, and errors") {
   CHECK(mentions(message_of([&] { table.forward(ctx, ids(good), s); }), "no memory yet"));
   initialize(ctx, table);
   CHECK(table.forward(ctx, ids(none), s).rows() == 0);
-  CHECK(message_of([&] { table.forward(ctx, ids(high), s); }) == "token 1 has id 4, expected 0 to 3");
-  CHECK(message_of([&] { table.forward(ctx, ids(low), s); }) == "token 2 has id -1, expected 0 to 3");
+  CHECK(message_of([&] { table.forward(ctx, ids(high), s); }) ==
+        "token 1 has id 4, expected 0 to 3");
+  CHECK(message_of([&] { table.forward(ctx, ids(low), s); }) ==
+        "token 2 has id -1, expected 0 to 3");
   CHECK(mentions(message_of([] { embedding<> t({.vocab = 4}); }), "embedding: dim", "dynamic"));
-  CHECK(mentions(message_of([] { embedding<embedding_shape{.vocab = 4, .dim = 2}> t({.vocab = 5, .dim = 2}); }), "vocab is 5", "fixes it to 4"));
+  CHECK(mentions(message_of([] {
+                   embedding<embedding_shape{.vocab = 4, .dim = 2}> t({.vocab = 5, .dim = 2});
+                 }),
+                 "vocab is 5", "fixes it to 4"));
 }

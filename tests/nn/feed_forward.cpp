@@ -12,18 +12,27 @@ using namespace dsr1;
 using namespace layer_checks;
 
 TEST_CASE("feed_forward: what every layer must show, with each unit") {
-  for (const glu unit : {glu::swiglu(), glu::clamped_swiglu(), glu{.alpha = 1.3, .limit = 0.8, .offset = 0.5}})
-    check_layer([=]<class T>() { return feed_forward<feed_forward_shape{}, T>({.dim = 6, .hidden = 9, .bias = true}, unit); }, 6, 6);
-  check_layer([]<class T>() { return feed_forward<feed_forward_shape{.dim = 4, .hidden = 3}, T>(); }, 4, 4);
+  for (const glu unit :
+       {glu::swiglu(), glu::clamped_swiglu(), glu{.alpha = 1.3, .limit = 0.8, .offset = 0.5}})
+    check_layer(
+        [=]<class T>() {
+          return feed_forward<feed_forward_shape{}, T>({.dim = 6, .hidden = 9, .bias = true}, unit);
+        },
+        6, 6);
+  check_layer(
+      []<class T>() { return feed_forward<feed_forward_shape{.dim = 4, .hidden = 3}, T>(); }, 4, 4);
 }
 
 TEST_CASE("feed_forward: a loop over hidden units gives the same") {
   context<cpu> ctx({.threads = 1});
   const index_t dim = 5, hidden = 4, n = 3;
-  feed_forward<feed_forward_shape{}, double> l({.dim = dim, .hidden = hidden, .bias = true}, glu{.alpha = 1.5, .limit = 1, .offset = 0.25});
+  feed_forward<feed_forward_shape{}, double> l({.dim = dim, .hidden = hidden, .bias = true},
+                                               glu{.alpha = 1.5, .limit = 1, .offset = 0.25});
   prepare(ctx, l);
   std::vector<std::vector<double>> p;  // up weight, up bias, down weight, down bias
-  l.for_each_parameter([&](const parameter_name&, auto& q) { p.emplace_back(q.values().begin(), q.values().end()); });
+  l.for_each_parameter([&](const parameter_name&, auto& q) {
+    p.emplace_back(q.values().begin(), q.values().end());
+  });
   const auto x = battery::normals<double>(n * dim, 1);
   feed_forward<feed_forward_shape{}, double>::saved s;
   const auto y = l.forward(ctx, battery::matrix_of(x, n, dim), s);
@@ -46,12 +55,14 @@ TEST_CASE("feed_forward: a loop over hidden units gives the same") {
 }
 
 TEST_CASE("feed_forward: static and dynamic shapes give the same bits") {
-  check_same_bits(feed_forward<feed_forward_shape{.dim = 20, .hidden = 33, .bias = true}>(), feed_forward<>({.dim = 20, .hidden = 33, .bias = true}), 20, 20);
+  check_same_bits(feed_forward<feed_forward_shape{.dim = 20, .hidden = 33, .bias = true}>(),
+                  feed_forward<>({.dim = 20, .hidden = 33, .bias = true}), 20, 20);
 }
 
 TEST_CASE("feed_forward: names and sizes") {
   feed_forward<> with({.dim = 3, .hidden = 4, .bias = true}), without({.dim = 3, .hidden = 4});
-  CHECK(names(with) == std::vector<std::string>{"up.weight", "up.bias", "down.weight", "down.bias"});
+  CHECK(names(with) ==
+        std::vector<std::string>{"up.weight", "up.bias", "down.weight", "down.bias"});
   CHECK(names(without) == std::vector<std::string>{"up.weight", "down.weight"});
   CHECK(with.dim() == 3);
   CHECK(count_parameters(with, 1).total == 8 * 3 + 8 + 3 * 4 + 3);
@@ -59,14 +70,21 @@ TEST_CASE("feed_forward: names and sizes") {
 
 TEST_CASE("feed_forward: errors") {
   CHECK(mentions(message_of([] { feed_forward<> l; }), "feed_forward: dim", "dynamic"));
-  CHECK(mentions(message_of([] { feed_forward<> l({.dim = 4}); }), "feed_forward: hidden", "dynamic"));
-  CHECK(mentions(message_of([] { feed_forward<feed_forward_shape{.dim = 4, .hidden = 2}> l({.dim = 4, .hidden = 3}); }), "hidden is 3", "fixes it to 2"));
+  CHECK(mentions(message_of([] { feed_forward<> l({.dim = 4}); }), "feed_forward: hidden",
+                 "dynamic"));
+  CHECK(mentions(message_of([] {
+                   feed_forward<feed_forward_shape{.dim = 4, .hidden = 2}> l(
+                       {.dim = 4, .hidden = 3});
+                 }),
+                 "hidden is 3", "fixes it to 2"));
   context<cpu> ctx({.threads = 1});
   feed_forward<> l({.dim = 3, .hidden = 4});
   initialize(ctx, l);
   feed_forward<>::saved s;
   const std::vector<float> v(12);
-  CHECK(mentions(message_of([&] { l.forward(ctx, battery::matrix_of(v, 3, 4), s); }), "4 columns", "expected 3"));
+  CHECK(mentions(message_of([&] { l.forward(ctx, battery::matrix_of(v, 3, 4), s); }), "4 columns",
+                 "expected 3"));
   l.forward(ctx, battery::matrix_of(v, 4, 3), s);
-  CHECK(mentions(message_of([&] { l.backward(ctx, battery::matrix_of(v, 3, 4), s); }), "dy is [3, 4]", "expected [4, 3]"));
+  CHECK(mentions(message_of([&] { l.backward(ctx, battery::matrix_of(v, 3, 4), s); }),
+                 "dy is [3, 4]", "expected [4, 3]"));
 }

@@ -14,12 +14,15 @@ using namespace dsr1;
 
 namespace {
 
-using block = residual<pre_norm<feed_forward<feed_forward_shape{.dim = 6, .hidden = 40, .bias = true}>>>;
+using block =
+    residual<pre_norm<feed_forward<feed_forward_shape{.dim = 6, .hidden = 40, .bias = true}>>>;
 
 template <class Layer>
 std::map<std::string, std::vector<float>> values(Layer& layer) {
   std::map<std::string, std::vector<float>> out;
-  layer.for_each_parameter([&](const parameter_name& name, auto& p) { out[name.str()] = {p.values().begin(), p.values().end()}; });
+  layer.for_each_parameter([&](const parameter_name& name, auto& p) {
+    out[name.str()] = {p.values().begin(), p.values().end()};
+  });
   return out;
 }
 
@@ -33,7 +36,8 @@ std::map<std::string, std::vector<float>> initialized(Layer layer, context_optio
 /// A layer with a parameter of each kind.
 struct kinds {
   using number = float;
-  parameter<float> dense{{4, 6}}, expert{{8, 2, 3}, {.per_expert = true}}, bias{{8}, {.update = update_rule::balance, .counts_load = true}};
+  parameter<float> dense{{4, 6}}, expert{{8, 2, 3}, {.per_expert = true}},
+      bias{{8}, {.update = update_rule::balance, .counts_load = true}};
   template <class Visitor>
   void for_each_parameter(Visitor&& visitor) {
     visitor(parameter_name("dense"), dense);
@@ -45,11 +49,14 @@ struct kinds {
 }  // namespace
 
 TEST_CASE("initialize: values depend on seed, name and position, not on threads or neighbours") {
-  const auto a = initialized(repeat<block, 3>(), {.threads = 1, .seed = 5}), b = initialized(repeat<block, 3>(), {.threads = 3, .seed = 5});
-  const auto deeper = initialized(repeat<block, 4>(), {.threads = 1, .seed = 5}), other = initialized(repeat<block, 3>(), {.threads = 1, .seed = 6});
+  const auto a = initialized(repeat<block, 3>(), {.threads = 1, .seed = 5}),
+             b = initialized(repeat<block, 3>(), {.threads = 3, .seed = 5});
+  const auto deeper = initialized(repeat<block, 4>(), {.threads = 1, .seed = 5}),
+             other = initialized(repeat<block, 3>(), {.threads = 1, .seed = 6});
   CHECK(a == b);
   CHECK(a != other);
-  for (const auto& [name, v] : a) CHECK(deeper.at(name) == v);  // one more layer moves no other stream
+  for (const auto& [name, v] : a)
+    CHECK(deeper.at(name) == v);  // one more layer moves no other stream
   CHECK(a.at("0.up.weight") != a.at("1.up.weight"));
 }
 
@@ -61,8 +68,9 @@ TEST_CASE("initialize: each value is the stream of its name, times the deviation
     const auto& init = p.traits().init;
     const random_stream stream(9, stream_of(name.str()));
     for (index_t i = 0; i < p.size(); ++i) {
-      const double expected = init.distribution == initial::kind::normal ? init.deviation * stream.normal(static_cast<std::uint64_t>(i))
-                                                                         : init.distribution == initial::kind::ones;
+      const double expected = init.distribution == initial::kind::normal
+                                  ? init.deviation * stream.normal(static_cast<std::uint64_t>(i))
+                                  : init.distribution == initial::kind::ones;
       REQUIRE(p.values()[i] == static_cast<float>(expected));
     }
     CHECK(p.trainable());
@@ -86,10 +94,12 @@ TEST_CASE("initialize: gradients are cleared by a flag, for all parameters") {
   initialize(ctx, l);
   l.for_each_parameter([](const parameter_name&, auto& p) { p.next_gradient(); });
   clear_gradients(l);
-  l.for_each_parameter([](const parameter_name&, auto& p) { CHECK(p.next_gradient() == accumulate::no); });
+  l.for_each_parameter(
+      [](const parameter_name&, auto& p) { CHECK(p.next_gradient() == accumulate::no); });
 }
 
-TEST_CASE("initialize: parameters are counted without memory, active ones by the experts that work") {
+TEST_CASE(
+    "initialize: parameters are counted without memory, active ones by the experts that work") {
   kinds l;
   const auto two = count_parameters(l, 2), many = count_parameters(l, 100);
   CHECK(two.total == 24 + 48);  // what the balancer moves is not trained

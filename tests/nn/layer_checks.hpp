@@ -32,7 +32,8 @@ void prepare(Ctx& ctx, Layer& layer) {
   initialize(ctx, layer);
   layer.for_each_parameter([]<class T>(const parameter_name& name, parameter<T>& p) {
     const auto values = battery::normals<double>(p.size(), stream_of(name.str()), 0.5);
-    for (index_t i = 0; i < p.size(); ++i) p.values()[i] = static_cast<T>(values[static_cast<std::size_t>(i)]);
+    for (index_t i = 0; i < p.size(); ++i)
+      p.values()[i] = static_cast<T>(values[static_cast<std::size_t>(i)]);
   });
 }
 
@@ -53,9 +54,11 @@ auto gradients_of(Layer& layer) {
   return out;
 }
 
-/// One forward and one backward pass over `x` [rows, in] with the upstream gradient `dy`, as large as y.
+/// One forward and one backward pass over `x` [rows, in] with the upstream gradient `dy`, as large
+/// as y.
 template <class Ctx, class Layer, class T = typename Layer::number>
-outcome<T> pass(Ctx& ctx, Layer& layer, const std::vector<T>& x, const std::vector<T>& dy, index_t rows, index_t in, bool scribble = false) {
+outcome<T> pass(Ctx& ctx, Layer& layer, const std::vector<T>& x, const std::vector<T>& dy,
+                index_t rows, index_t in, bool scribble = false) {
   typename Layer::saved saved;
   auto input = x;
   const auto y = layer.forward(ctx, activations<T>(battery::matrix_of(input, rows, in)), saved);
@@ -97,7 +100,8 @@ void check_layer(Make make, index_t in, index_t out) {
     auto l = make.template operator()<double>();
     prepare(ctx, l);
     auto x = battery::normals<double>(n * in, 1);
-    const auto r = testing::check_gradients(ctx, l, battery::matrix_of(x, n, in), sequence_layout(n));
+    const auto r =
+        testing::check_gradients(ctx, l, battery::matrix_of(x, n, in), sequence_layout(n));
     INFO(r.str());
     CHECK(r.checked > 30);
     CHECK(r.error < 1e-6);
@@ -111,10 +115,12 @@ void check_layer(Make make, index_t in, index_t out) {
     const auto whole = pass(ctx, l, x, dy, n, in);
     clear_gradients(l);
     const auto cut = [](const std::vector<double>& v, index_t from, index_t to) {
-      return std::vector<double>(v.begin() + static_cast<std::ptrdiff_t>(from), v.begin() + static_cast<std::ptrdiff_t>(to));
+      return std::vector<double>(v.begin() + static_cast<std::ptrdiff_t>(from),
+                                 v.begin() + static_cast<std::ptrdiff_t>(to));
     };
     const auto a = pass(ctx, l, cut(x, 0, first * in), cut(dy, 0, first * out), first, in);
-    const auto b = pass(ctx, l, cut(x, first * in, n * in), cut(dy, first * out, n * out), n - first, in);
+    const auto b =
+        pass(ctx, l, cut(x, first * in, n * in), cut(dy, first * out, n * out), n - first, in);
     CHECK(distance(joined(a.y, b.y), whole.y) < 1e-12);
     CHECK(distance(joined(a.dx, b.dx), whole.dx) < 1e-12);
     CHECK(distance(b.gradients, whole.gradients) < 1e-12);
@@ -136,8 +142,11 @@ void check_layer(Make make, index_t in, index_t out) {
     auto input = x;
     const auto y = l.forward(ctx, activations<float>(battery::matrix_of(input, n, in)), s);
     CHECK(std::vector<float>(y.data, y.data + y.size()) == plain.y);
-    const auto head = l.forward(ctx, activations<float>(battery::matrix_of(input, n, in).slice_rows(0, first)), s);
-    CHECK(std::vector<float>(head.data, head.data + head.size()) == std::vector<float>(plain.y.begin(), plain.y.begin() + static_cast<std::ptrdiff_t>(first * out)));
+    const auto head = l.forward(
+        ctx, activations<float>(battery::matrix_of(input, n, in).slice_rows(0, first)), s);
+    CHECK(std::vector<float>(head.data, head.data + head.size()) ==
+          std::vector<float>(plain.y.begin(),
+                             plain.y.begin() + static_cast<std::ptrdiff_t>(first * out)));
     ctx.inference(false);
   }
   {

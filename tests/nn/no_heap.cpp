@@ -35,7 +35,8 @@ TEST_CASE("nn: once warm, training and inference never ask the heap") {
       if (inference) return;
       clear_gradients(table);
       clear_gradients(layers);
-      table.backward(ctx, view<const float, 2>(layers.backward(ctx, view<const float, 2>(y), t)), s);
+      table.backward(ctx, view<const float, 2>(layers.backward(ctx, view<const float, 2>(y), t)),
+                     s);
     };
     for (int i = 0; i < 3; ++i) {
       step(false);

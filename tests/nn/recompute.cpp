@@ -15,7 +15,8 @@ using namespace layer_checks;
 namespace {
 
 template <class T>
-using block = residual<pre_norm<feed_forward<feed_forward_shape{.dim = 6, .hidden = 50, .bias = true}, T>>>;
+using block =
+    residual<pre_norm<feed_forward<feed_forward_shape{.dim = 6, .hidden = 50, .bias = true}, T>>>;
 
 /// y = 2 x, and its number of rows is an auxiliary loss.
 struct noisy {
@@ -92,5 +93,6 @@ TEST_CASE("recompute: a layer that changes the size is an error") {
   initialize(ctx, l);
   recompute<linear<>>::saved s;
   const std::vector<float> x(12);
-  CHECK(mentions(message_of([&] { l.forward(ctx, battery::matrix_of(x, 4, 3), s); }), "[4, 2]", "[4, 3]"));
+  CHECK(mentions(message_of([&] { l.forward(ctx, battery::matrix_of(x, 4, 3), s); }), "[4, 2]",
+                 "[4, 3]"));
 }

@@ -19,13 +19,25 @@ using block = feed_forward<feed_forward_shape{.dim = 6, .hidden = 5}, T>;
 
 TEST_CASE("residual: what every layer must show") {
   check_layer([]<class T>() { return residual<block<T>>(); }, 6, 6);
-  check_layer([]<class T>() { return residual<linear<linear_shape{}, T>>(linear<linear_shape{}, T>({.in = 4, .out = 4})); }, 4, 4);
+  check_layer(
+      []<class T>() {
+        return residual<linear<linear_shape{}, T>>(linear<linear_shape{}, T>({.in = 4, .out = 4}));
+      },
+      4, 4);
 }
 
 TEST_CASE("pre_norm: what every layer must show, alone and inside a residual") {
   check_layer([]<class T>() { return pre_norm<block<T>>(); }, 6, 6);
-  check_layer([]<class T>() { return residual<pre_norm<block<T>>>(pre_norm<block<T>>(block<T>(), {.eps = 0.1})); }, 6, 6);
-  check_layer([]<class T>() { return pre_norm<residual<pre_norm<block<T>>>>(residual<pre_norm<block<T>>>()); }, 6, 6);
+  check_layer(
+      []<class T>() {
+        return residual<pre_norm<block<T>>>(pre_norm<block<T>>(block<T>(), {.eps = 0.1}));
+      },
+      6, 6);
+  check_layer(
+      []<class T>() {
+        return pre_norm<residual<pre_norm<block<T>>>>(residual<pre_norm<block<T>>>());
+      },
+      6, 6);
 }
 
 TEST_CASE("residual: adds the input to what the inner layer gives") {
@@ -41,7 +53,8 @@ TEST_CASE("residual: adds the input to what the inner layer gives") {
   for (index_t i = 0; i < 18; ++i) CHECK(y.data[i] == f.data[i] + x[static_cast<std::size_t>(i)]);
 }
 
-TEST_CASE("residual: transparent in names, and the norm stands beside the inner layer's parameters") {
+TEST_CASE(
+    "residual: transparent in names, and the norm stands beside the inner layer's parameters") {
   residual<block<float>> plain;
   CHECK(names(plain) == std::vector<std::string>{"up.weight", "down.weight"});
   residual<pre_norm<block<float>>> normed;
@@ -57,5 +70,6 @@ TEST_CASE("residual: an inner layer that changes the size is an error") {
   initialize(ctx, layer);
   residual<linear<>>::saved s;
   const std::vector<float> x(12);
-  CHECK(mentions(message_of([&] { layer.forward(ctx, battery::matrix_of(x, 4, 3), s); }), "[4, 3]", "[4, 2]"));
+  CHECK(mentions(message_of([&] { layer.forward(ctx, battery::matrix_of(x, 4, 3), s); }), "[4, 3]",
+                 "[4, 2]"));
 }

@@ -14,9 +14,12 @@ using namespace layer_checks;
 namespace {
 
 template <class T>
-using mixed = sequential<linear<linear_shape{.in = 7, .out = 4, .bias = true}, T>, rms_norm<rms_norm_shape{.dim = 4}, T>>;
+using mixed = sequential<linear<linear_shape{.in = 7, .out = 4, .bias = true}, T>,
+                         rms_norm<rms_norm_shape{.dim = 4}, T>>;
 template <class T>
-using three = sequential<linear<linear_shape{.in = 7, .out = 5}, T>, rms_norm<rms_norm_shape{.dim = 5}, T>, linear<linear_shape{.in = 5, .out = 3}, T>>;
+using three =
+    sequential<linear<linear_shape{.in = 7, .out = 5}, T>, rms_norm<rms_norm_shape{.dim = 5}, T>,
+               linear<linear_shape{.in = 5, .out = 3}, T>>;
 
 /// Hands its input on, and remembers the sequences and the cache that it was shown.
 struct witness {
@@ -62,7 +65,8 @@ TEST_CASE("sequential: names when all differ, else numbers") {
   three<float> b;
   CHECK(names(b) == std::vector<std::string>{"0.weight", "1.weight", "2.weight"});
   sequential<mixed<float>, rms_norm<rms_norm_shape{.dim = 4}>> c;
-  CHECK(names(c) == std::vector<std::string>{"sequential.linear.weight", "sequential.linear.bias", "sequential.norm.weight", "norm.weight"});
+  CHECK(names(c) == std::vector<std::string>{"sequential.linear.weight", "sequential.linear.bias",
+                                             "sequential.norm.weight", "norm.weight"});
   static_assert(three<float>::count == 3);
 }
 
@@ -82,7 +86,10 @@ TEST_CASE("sequential: is its layers, one after the other") {
 
 TEST_CASE("sequential: dynamic shapes give the bits of static ones") {
   using dynamic_three = sequential<linear<>, rms_norm<>, linear<>>;
-  check_same_bits(three<float>(), dynamic_three(linear<>({.in = 7, .out = 5}), rms_norm<>({.dim = 5}), linear<>({.in = 5, .out = 3})), 7, 3);
+  check_same_bits(three<float>(),
+                  dynamic_three(linear<>({.in = 7, .out = 5}), rms_norm<>({.dim = 5}),
+                                linear<>({.in = 5, .out = 3})),
+                  7, 3);
 }
 
 TEST_CASE("sequential: every layer sees the sequences, and every cache is opened") {
@@ -91,7 +98,8 @@ TEST_CASE("sequential: every layer sees the sequences, and every cache is opened
   initialize(ctx, l);
   decltype(l)::saved s;
   const std::vector<float> x(10);
-  const sequence parts[] = {{.begin = 0, .length = 2}, {.begin = 2, .length = 1}, {.begin = 3, .length = 2}};
+  const sequence parts[] = {
+      {.begin = 0, .length = 2}, {.begin = 2, .length = 1}, {.begin = 3, .length = 2}};
   l.forward(ctx, {battery::matrix_of(x, 5, 2), sequence_layout(parts)}, s);
   CHECK(std::get<0>(s.each).sequences == 3);
   CHECK(std::get<2>(s.each).sequences == 3);

@@ -14,8 +14,9 @@ TEMPLATE_TEST_CASE("adamw: torch's values, step by step", "[golden]", double, fl
   const double tolerance = sizeof(TestType) == 8 ? 1e-12 : 1e-5;
   follow::along<TestType>("adamw", adamw{.weight_decay = {.value = 0.1, .vectors = true}},
                           {.tolerance = tolerance, .states = {"exp_avg", "exp_avg_sq"}});
-  follow::along<TestType>("adamw_eps", adamw{.beta2 = 0.999, .eps = 1e-3, .weight_decay = {}},
-                          {.rate = 3e-3, .tolerance = tolerance, .states = {"exp_avg", "exp_avg_sq"}});
+  follow::along<TestType>(
+      "adamw_eps", adamw{.beta2 = 0.999, .eps = 1e-3, .weight_decay = {}},
+      {.rate = 3e-3, .tolerance = tolerance, .states = {"exp_avg", "exp_avg_sq"}});
 }
 
 TEST_CASE("adamw: the first step has the size of the rate, whatever the gradient") {
@@ -26,7 +27,8 @@ TEST_CASE("adamw: the first step has the size of the rate, whatever the gradient
   follow::set_gradient(model[0], std::vector<double>{1e-3, -1e3, 5, 0});
   opt.step(ctx, 0.25);
   const std::vector<double> expected = {0.75, 1.25, 0.75, 1};
-  for (std::size_t i = 0; i < 4; ++i) CHECK(model.numbers()[i] == Approx(expected[i]).epsilon(1e-5));
+  for (std::size_t i = 0; i < 4; ++i)
+    CHECK(model.numbers()[i] == Approx(expected[i]).epsilon(1e-5));
 }
 
 TEST_CASE("adamw: decay reaches matrices and spares vectors, unless told otherwise") {
@@ -35,9 +37,11 @@ TEST_CASE("adamw: decay reaches matrices and spares vectors, unless told otherwi
     follow::some_parameters<double> model;
     model.add(ctx, "matrix", parameter<double>({1, 2}), {2, -4});
     model.add(ctx, "vector", parameter<double>({2}), {2, -4});
-    optimizer<adamw, double> opt(ctx, parameter_list<double>(model), {.weight_decay = {.value = 0.5, .vectors = vectors}});
+    optimizer<adamw, double> opt(ctx, parameter_list<double>(model),
+                                 {.weight_decay = {.value = 0.5, .vectors = vectors}});
     opt.step(ctx, 0.1);  // no gradient at all: only the decay moves anything
-    CHECK(model.numbers() == (vectors ? std::vector<double>{1.9, -3.8, 1.9, -3.8} : std::vector<double>{1.9, -3.8, 2, -4}));
+    CHECK(model.numbers() == (vectors ? std::vector<double>{1.9, -3.8, 1.9, -3.8}
+                                      : std::vector<double>{1.9, -3.8, 2, -4}));
   }
 }
 

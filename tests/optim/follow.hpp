@@ -23,8 +23,8 @@ struct some_parameters {
   std::vector<std::string> names;
   std::list<dsr1::parameter<T>> all;  // a list, because optimizers keep pointers
 
-  dsr1::parameter<T>& add(dsr1::context<dsr1::cpu>& ctx, const std::string& name, dsr1::parameter<T> p,
-                          const std::vector<T>& values) {
+  dsr1::parameter<T>& add(dsr1::context<dsr1::cpu>& ctx, const std::string& name,
+                          dsr1::parameter<T> p, const std::vector<T>& values) {
     names.push_back(name);
     all.push_back(std::move(p));
     all.back().allocate(ctx.memory(), true);
@@ -32,7 +32,9 @@ struct some_parameters {
     std::copy(values.begin(), values.end(), all.back().values().begin());
     return all.back();
   }
-  dsr1::parameter<T>& operator[](std::size_t i) { return *std::next(all.begin(), static_cast<std::ptrdiff_t>(i)); }
+  dsr1::parameter<T>& operator[](std::size_t i) {
+    return *std::next(all.begin(), static_cast<std::ptrdiff_t>(i));
+  }
 
   template <class Visitor>
   void for_each_parameter(Visitor&& visitor) {
@@ -50,24 +52,30 @@ struct some_parameters {
 template <class T, class Values>
 void set_gradient(dsr1::parameter<T>& p, const Values& values) {
   p.next_gradient();
-  for (index_t i = 0; i < p.size(); ++i) p.gradients()[i] = static_cast<T>(values[static_cast<std::size_t>(i)]);
+  for (index_t i = 0; i < p.size(); ++i)
+    p.gradients()[i] = static_cast<T>(values[static_cast<std::size_t>(i)]);
 }
 
 /// The path of the golden file for this number type; empty (with a warning) when there is none.
 template <class T>
 std::string golden_file() {
-  return golden::path(sizeof(T) == 8 ? "optim/optim_f64.safetensors" : "optim/optim_f32.safetensors");
+  return golden::path(sizeof(T) == 8 ? "optim/optim_f64.safetensors"
+                                     : "optim/optim_f32.safetensors");
 }
 
 /// The tensors of a golden file at their first values.
 template <class T>
 struct golden_tensors : some_parameters<T> {
-  golden_tensors(dsr1::context<dsr1::cpu>& ctx, const dsr1::safetensors& file, const std::vector<std::string>& which) {
+  golden_tensors(dsr1::context<dsr1::cpu>& ctx, const dsr1::safetensors& file,
+                 const std::vector<std::string>& which) {
     for (const std::string& name : which) {
       const auto& shape = file.at("init/" + name).shape;
       std::vector<T> values(static_cast<std::size_t>(file.at("init/" + name).size()));
       file.at("init/" + name).copy_to(values.data());
-      this->add(ctx, name, shape.size() == 2 ? dsr1::parameter<T>({shape[0], shape[1]}) : dsr1::parameter<T>({shape[0]}), values);
+      this->add(ctx, name,
+                shape.size() == 2 ? dsr1::parameter<T>({shape[0], shape[1]})
+                                  : dsr1::parameter<T>({shape[0]}),
+                values);
     }
   }
   /// The gradients of a step; multiplied by `scale`, and left unwritten where they are all zero.
@@ -80,7 +88,8 @@ struct golden_tensors : some_parameters<T> {
       for (double& x : g) x *= scale;
       p.clear_gradient();
       set_gradient(p, g);
-      if (step == 7) {  // zero in the files: nobody wrote it here, and what lies there must not be read
+      if (step ==
+          7) {  // zero in the files: nobody wrote it here, and what lies there must not be read
         p.clear_gradient();
         std::fill(p.gradients().begin(), p.gradients().end(), std::numeric_limits<T>::quiet_NaN());
       }
@@ -114,8 +123,10 @@ void along(const std::string& config, Policy policy, const options& o) {
     opt.step(ctx, o.rate, 1.0 / 1024);
     for (std::size_t i = 0; i < o.tensors.size(); ++i) {
       const auto expected = golden::numbers(file, config + "/" + o.tensors[i]);
-      const auto d = dsr1::testing::compare(model[i].values().data(), expected.data() + step * model[i].size(), model[i].size());
-      INFO(config << " " << o.tensors[i] << " step " << step << ": difference " << d.absolute << " of " << d.scale);
+      const auto d = dsr1::testing::compare(
+          model[i].values().data(), expected.data() + step * model[i].size(), model[i].size());
+      INFO(config << " " << o.tensors[i] << " step " << step << ": difference " << d.absolute
+                  << " of " << d.scale);
       REQUIRE(d.relative() <= o.tolerance);
     }
   }
@@ -124,9 +135,11 @@ void along(const std::string& config, Policy policy, const options& o) {
     for (std::size_t s = 0; s < o.states.size(); ++s)
       for (const std::string& tensor : o.tensors) {
         if (name != tensor + "." + std::to_string(s)) continue;
-        const auto expected = golden::numbers(file, config + "/" + tensor + "/state/" + o.states[s]);
+        const auto expected =
+            golden::numbers(file, config + "/" + tensor + "/state/" + o.states[s]);
         INFO(config << " state " << name);
-        CHECK(dsr1::testing::compare(buffer.data(), expected.data(), buffer.size()).relative() <= o.tolerance);
+        CHECK(dsr1::testing::compare(buffer.data(), expected.data(), buffer.size()).relative() <=
+              o.tolerance);
         ++compared;
       }
   });

@@ -22,7 +22,8 @@ long heap_of_warm_steps(Policy policy) {
   follow::some_parameters<float> model;
   const auto add = [&](const std::string& name, parameter<float> p) {
     const index_t n = p.size();
-    follow::set_gradient(model.add(ctx, name, std::move(p), battery::normals<float>(n, 1)), battery::normals<float>(n, 2));
+    follow::set_gradient(model.add(ctx, name, std::move(p), battery::normals<float>(n, 1)),
+                         battery::normals<float>(n, 2));
   };
   add("a parameter with a long name.weight", parameter<float>({200, 300}));
   add("norm", parameter<float>({300}));

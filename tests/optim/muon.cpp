@@ -33,8 +33,10 @@ TEMPLATE_TEST_CASE("muon: full precision, step by step", "[golden]", double, flo
 TEST_CASE("muon: torch's values, whose iteration runs in bfloat16", "[golden]") {
   const follow::options o = {.rate = 2e-2, .tolerance = 5e-3, .tensors = {"matrix", "wide"}};
   follow::along<double>("muon", muon{.weight_decay = all_decay}, o);
-  follow::along<double>("muon_match_rms", muon{.scale = muon_scale::match_rms, .weight_decay = all_decay}, o);
-  follow::along<double>("muon_plain", muon{.momentum = 0.9, .nesterov = false, .weight_decay = {}}, o);
+  follow::along<double>("muon_match_rms",
+                        muon{.scale = muon_scale::match_rms, .weight_decay = all_decay}, o);
+  follow::along<double>("muon_plain", muon{.momentum = 0.9, .nesterov = false, .weight_decay = {}},
+                        o);
 }
 
 TEMPLATE_TEST_CASE("newton_schulz: the iteration of the reference", "[golden]", double, float) {
@@ -48,14 +50,15 @@ TEMPLATE_TEST_CASE("newton_schulz: the iteration of the reference", "[golden]", 
     file.at("grads/" + name).copy_to(x.data());
     newton_schulz(ctx, view<TestType, 2>(x.data(), shape[0], shape[1]));
     const auto expected = golden::numbers(file, "newton_schulz/" + name);
-    CHECK(testing::compare(x.data(), expected.data(), static_cast<index_t>(expected.size())).relative() <=
-          (sizeof(TestType) == 8 ? 1e-12 : 1e-5));
+    CHECK(testing::compare(x.data(), expected.data(), static_cast<index_t>(expected.size()))
+              .relative() <= (sizeof(TestType) == 8 ? 1e-12 : 1e-5));
   }
 }
 
 TEST_CASE("newton_schulz: singular values come near one, tall or wide") {
   context<cpu> ctx({.threads = 2});
-  for (const auto& [rows, columns] : {std::pair<index_t, index_t>{40, 8}, {8, 40}, {16, 16}, {1, 9}, {9, 1}, {1, 1}}) {
+  for (const auto& [rows, columns] :
+       {std::pair<index_t, index_t>{40, 8}, {8, 40}, {16, 16}, {1, 9}, {9, 1}, {1, 1}}) {
     auto x = slices_of<double>(1, rows, columns);
     newton_schulz(ctx, view<double, 2>(x.data(), rows, columns), 10);
     // Every singular value s has 0 < s^2 < 1.6; their squares sum to the squared norm.
@@ -68,14 +71,17 @@ TEST_CASE("newton_schulz: singular values come near one, tall or wide") {
   }
 }
 
-TEMPLATE_TEST_CASE("newton_schulz: many matrices give what each gives alone, to the bit", "", double, float) {
+TEMPLATE_TEST_CASE("newton_schulz: many matrices give what each gives alone, to the bit", "",
+                   double, float) {
   using T = TestType;
   context<cpu> ctx({.threads = 2});
-  for (const auto& [count, rows, columns] : {std::array<index_t, 3>{3, 24, 10}, {5, 10, 24}, {70, 6, 4}, {0, 3, 3}}) {
+  for (const auto& [count, rows, columns] :
+       {std::array<index_t, 3>{3, 24, 10}, {5, 10, 24}, {70, 6, 4}, {0, 3, 3}}) {
     auto together = slices_of<T>(count, rows, columns);
     auto alone = together;
     newton_schulz(ctx, view<T, 3>(together.data(), count, rows, columns));
-    for (index_t i = 0; i < count; ++i) newton_schulz(ctx, view<T, 2>(alone.data() + i * rows * columns, rows, columns));
+    for (index_t i = 0; i < count; ++i)
+      newton_schulz(ctx, view<T, 2>(alone.data() + i * rows * columns, rows, columns));
     CHECK(together == alone);
   }
 }
@@ -95,7 +101,8 @@ TEMPLATE_TEST_CASE("muon: every expert's matrix is a matrix of its own", "", dou
   follow::some_parameters<T> together, apart;
   together.add(ctx, "experts", parameter<T>({experts, rows, columns}, {.per_expert = true}), start);
   for (index_t e = 0; e < experts; ++e)
-    apart.add(ctx, std::to_string(e), parameter<T>({rows, columns}), {start.begin() + e * size, start.begin() + (e + 1) * size});
+    apart.add(ctx, std::to_string(e), parameter<T>({rows, columns}),
+              {start.begin() + e * size, start.begin() + (e + 1) * size});
   optimizer<muon, T> a(ctx, parameter_list<T>(together)), b(ctx, parameter_list<T>(apart));
   for (int step = 0; step < 3; ++step) {
     const auto g = battery::normals<T>(experts * size, static_cast<std::uint64_t>(20 + step));
@@ -103,7 +110,8 @@ TEMPLATE_TEST_CASE("muon: every expert's matrix is a matrix of its own", "", dou
     follow::set_gradient(together[0], g);
     for (index_t e = 0; e < experts; ++e) {
       apart[static_cast<std::size_t>(e)].clear_gradient();
-      follow::set_gradient(apart[static_cast<std::size_t>(e)], std::vector<T>(g.begin() + e * size, g.begin() + (e + 1) * size));
+      follow::set_gradient(apart[static_cast<std::size_t>(e)],
+                           std::vector<T>(g.begin() + e * size, g.begin() + (e + 1) * size));
     }
     a.step(ctx, 0.02, 0.7);
     b.step(ctx, 0.02, 0.7);
@@ -114,10 +122,12 @@ TEMPLATE_TEST_CASE("muon: every expert's matrix is a matrix of its own", "", dou
 TEST_CASE("muon: tensors larger than one batch of scratch") {
   context<cpu> ctx({.threads = 2});
   const index_t rows = 4, columns = 6, experts = 150;  // more than 64 matrices
-  const auto start = slices_of<float>(experts, rows, columns), g = battery::normals<float>(experts * rows * columns, 9);
+  const auto start = slices_of<float>(experts, rows, columns),
+             g = battery::normals<float>(experts * rows * columns, 9);
   follow::some_parameters<float> many, last;
   many.add(ctx, "experts", parameter<float>({experts, rows, columns}), start);
-  last.add(ctx, "last", parameter<float>({rows, columns}), {start.end() - rows * columns, start.end()});
+  last.add(ctx, "last", parameter<float>({rows, columns}),
+           {start.end() - rows * columns, start.end()});
   follow::set_gradient(many[0], g);
   follow::set_gradient(last[0], std::vector<float>(g.end() - rows * columns, g.end()));
   optimizer<muon> a(ctx, parameter_list<float>(many)), b(ctx, parameter_list<float>(last));
@@ -131,10 +141,12 @@ TEST_CASE("muon: tensors larger than one batch of scratch") {
 TEST_CASE("muon: vectors, tables and biases of experts go to AdamW") {
   context<cpu> ctx({.threads = 1});
   follow::some_parameters<double> mixed, plain;
-  const std::vector<std::string> others = {"embedding.weight", "layers.0.norm", "head.weight", "layers.1.experts.up_bias"};
+  const std::vector<std::string> others = {"embedding.weight", "layers.0.norm", "head.weight",
+                                           "layers.1.experts.up_bias"};
   const auto shape = [](const std::string& name) {
-    return name.ends_with("norm") ? parameter<double>({12})
-                                  : parameter<double>({3, 4}, {.per_expert = name.ends_with("bias")});
+    return name.ends_with("norm")
+               ? parameter<double>({12})
+               : parameter<double>({3, 4}, {.per_expert = name.ends_with("bias")});
   };
   mixed.add(ctx, "layers.0.weight", parameter<double>({4, 3}), battery::normals<double>(12, 1));
   for (const std::string& name : others) {
@@ -165,7 +177,9 @@ TEST_CASE("muon: more parameters for AdamW than fit in one launch") {
   context<cpu> ctx({.threads = 1});
   follow::some_parameters<float> a, b;
   for (int i = 0; i < 70; ++i)
-    for (auto* model : {&a, &b}) follow::set_gradient(model->add(ctx, std::to_string(i), parameter<float>({3}), {1, 2, 3}), std::vector<float>{1, -1, 0});
+    for (auto* model : {&a, &b})
+      follow::set_gradient(model->add(ctx, std::to_string(i), parameter<float>({3}), {1, 2, 3}),
+                           std::vector<float>{1, -1, 0});
   optimizer<muon> m(ctx, parameter_list<float>(a));
   optimizer<adamw> w(ctx, parameter_list<float>(b));
   m.step(ctx, 0.1);

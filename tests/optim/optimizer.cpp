@@ -53,13 +53,21 @@ struct plain_descent {
   static constexpr int states(std::string_view, int) { return 0; }
   static constexpr double decay(std::string_view, int) { return 0; }
   template <class Ctx, class T>
-  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_step& s) const {
-    Ctx::backend::sgd(ctx, tensors, sgd_numbers{.momentum = 0, .dampening = 0, .nesterov = false, .first = true, .gradient_scale = s.gradient_scale});
+  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
+              const optimizer_step& s) const {
+    Ctx::backend::sgd(ctx, tensors,
+                      sgd_numbers{.momentum = 0,
+                                  .dampening = 0,
+                                  .nesterov = false,
+                                  .first = true,
+                                  .gradient_scale = s.gradient_scale});
   }
 };
 static_assert(optimizer_policy<plain_descent, context<cpu>, float>);
-static_assert(optimizer_policy<adamw, context<cpu>, float> && optimizer_policy<adamw, context<cpu>, double>);
-static_assert(optimizer_policy<sgd, context<cpu>, float> && optimizer_policy<lion, context<cpu>, float>);
+static_assert(optimizer_policy<adamw, context<cpu>, float> &&
+              optimizer_policy<adamw, context<cpu>, double>);
+static_assert(optimizer_policy<sgd, context<cpu>, float> &&
+              optimizer_policy<lion, context<cpu>, float>);
 static_assert(optimizer_policy<muon, context<cpu>, float>);
 static_assert(!optimizer_policy<int, context<cpu>, float>);
 
@@ -76,7 +84,8 @@ TEST_CASE("optimizer: only parameters under its rule change, each at its own rat
   context<cpu> ctx({.threads = 1});
   follow::some_parameters<double> model;
   for (const update_rule rule : {update_rule::optimizer, update_rule::balance, update_rule::none})
-    follow::set_gradient(model.add(ctx, "p" + std::to_string(model.names.size()), parameter<double>({1}, {.update = rule, .rate = 0.5}), {8}),
+    follow::set_gradient(model.add(ctx, "p" + std::to_string(model.names.size()),
+                                   parameter<double>({1}, {.update = rule, .rate = 0.5}), {8}),
                          std::vector<double>{1});
   follow::set_gradient(model.add(ctx, "full", parameter<double>({1}), {8}), std::vector<double>{1});
   optimizer<plain_descent, double> opt(ctx, parameter_list<double>(model));
@@ -96,12 +105,14 @@ TEST_CASE("optimizer: a gradient that nobody wrote is zero and is not read") {
     if (written)
       follow::set_gradient(p, std::vector<float>(21));
     else
-      std::fill(p.gradients().begin(), p.gradients().end(), std::numeric_limits<float>::quiet_NaN());
+      std::fill(p.gradients().begin(), p.gradients().end(),
+                std::numeric_limits<float>::quiet_NaN());
     opt.step(ctx, 0.1);
     return model.numbers();
   };
   CHECK(run(adamw{}, false) == run(adamw{}, true));
-  CHECK(run(sgd{.momentum = 0.9, .weight_decay = {.value = 0.1}}, false) == run(sgd{.momentum = 0.9, .weight_decay = {.value = 0.1}}, true));
+  CHECK(run(sgd{.momentum = 0.9, .weight_decay = {.value = 0.1}}, false) ==
+        run(sgd{.momentum = 0.9, .weight_decay = {.value = 0.1}}, true));
   CHECK(run(sgd{}, false) == run(sgd{}, true));
   CHECK(run(lion{}, false) == run(lion{}, true));
   CHECK(run(muon{}, false) == run(muon{}, true));
@@ -113,19 +124,21 @@ TEST_CASE("optimizer: state and step count carried to another one continue to th
     context<cpu> ctx({.threads = 2});
     follow::some_parameters<float> whole, first, second;
     for (auto* m : {&whole, &first, &second}) fill_model(ctx, *m);
-    optimizer<Policy> a(ctx, parameter_list<float>(whole), policy), b(ctx, parameter_list<float>(first), policy),
-        c(ctx, parameter_list<float>(second), policy);
+    optimizer<Policy> a(ctx, parameter_list<float>(whole), policy),
+        b(ctx, parameter_list<float>(first), policy), c(ctx, parameter_list<float>(second), policy);
     for (int i = 0; i < 5; ++i) a.step(ctx, 0.01);
     for (int i = 0; i < 2; ++i) b.step(ctx, 0.01);
     std::map<std::string, std::vector<float>> kept;
-    b.for_each_state([&](const std::string& name, buffer<float>& s) { kept[name].assign(s.begin(), s.end()); });
+    b.for_each_state(
+        [&](const std::string& name, buffer<float>& s) { kept[name].assign(s.begin(), s.end()); });
     c.for_each_state([&](const std::string& name, buffer<float>& s) {
       REQUIRE(kept.at(name).size() == static_cast<std::size_t>(s.size()));
       std::copy(kept[name].begin(), kept[name].end(), s.begin());
       kept.erase(name);
     });
     CHECK(kept.empty());
-    for (std::size_t i = 0; i < first.names.size(); ++i) std::copy(first[i].values().begin(), first[i].values().end(), second[i].values().begin());
+    for (std::size_t i = 0; i < first.names.size(); ++i)
+      std::copy(first[i].values().begin(), first[i].values().end(), second[i].values().begin());
     CHECK(b.steps() == 2);
     c.steps(b.steps());
     for (int i = 0; i < 3; ++i) c.step(ctx, 0.01);
@@ -152,24 +165,29 @@ TEST_CASE("optimizer: the biases of experts count as vectors") {
 TEST_CASE("optimizer: errors, before anything has changed") {
   context<cpu> ctx({.threads = 1});
   follow::some_parameters<float> model;
-  follow::set_gradient(model.add(ctx, "x", parameter<float>({2}), {1, 2}), std::vector<float>{1, 1});
+  follow::set_gradient(model.add(ctx, "x", parameter<float>({2}), {1, 2}),
+                       std::vector<float>{1, 1});
   optimizer<adamw> opt(ctx, parameter_list<float>(model));
-  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               inf = std::numeric_limits<double>::infinity();
   opt.step(ctx, 0);
   CHECK(mentions(message_of([&] { opt.step(ctx, nan); }), "the rate of step 2 is nan"));
   CHECK(mentions(message_of([&] { opt.step(ctx, -0.1); }), "the rate of step 2 is -0.1"));
-  CHECK(mentions(message_of([&] { opt.step(ctx, 0.1, inf); }), "the gradient scale of step 2 is inf"));
+  CHECK(mentions(message_of([&] { opt.step(ctx, 0.1, inf); }),
+                 "the gradient scale of step 2 is inf"));
   CHECK(mentions(message_of([&] { opt.steps(-1); }), "-1 steps"));
   CHECK(opt.steps() == 1);
   CHECK(model.numbers() == std::vector<float>{1, 2});
   model[0].allocate(ctx.memory(), false);
-  CHECK(mentions(message_of([&] { optimizer<adamw> other(ctx, parameter_list<float>(model)); }), "parameter x has no gradient"));
+  CHECK(mentions(message_of([&] { optimizer<adamw> other(ctx, parameter_list<float>(model)); }),
+                 "parameter x has no gradient"));
   struct greedy : plain_descent {
     static constexpr int states(std::string_view, int) { return 3; }
   };
   follow::some_parameters<float> trained;
   trained.add(ctx, "y", parameter<float>({1}), {1});
-  CHECK(mentions(message_of([&] { optimizer<greedy> other(ctx, parameter_list<float>(trained)); }), "wants 3 states for parameter y"));
+  CHECK(mentions(message_of([&] { optimizer<greedy> other(ctx, parameter_list<float>(trained)); }),
+                 "wants 3 states for parameter y"));
 }
 
 TEST_CASE("optimizer: no parameters") {

@@ -11,7 +11,8 @@
 using namespace dsr1;
 
 TEST_CASE("parameter_list: names and parameters in the order of the visit") {
-  sequential<linear<>, linear<>> layer(linear<>({.in = 2, .out = 3}), linear<>({.in = 3, .out = 4}));
+  sequential<linear<>, linear<>> layer(linear<>({.in = 2, .out = 3}),
+                                       linear<>({.in = 3, .out = 4}));
   const parameter_list<float> list(layer);
   std::vector<std::string> names;
   std::vector<const parameter<float>*> visited;

@@ -14,8 +14,12 @@ TEST_CASE("schedule: the multipliers of the reference implementations", "[golden
   const auto path = golden::path("optim/schedules.json");
   if (path.empty()) return;
   const auto all = json_object::read(path).object("schedules");
-  schedule s{.warmup = all.get<index_t>("warmup"), .total = all.get<index_t>("total"), .decay = all.get<index_t>("decay"), .half_life = 4};
-  const auto check = [&](const std::string& name, schedule_shape shape, double smallest = 0, warmup_from from = warmup_from::zero) {
+  schedule s{.warmup = all.get<index_t>("warmup"),
+             .total = all.get<index_t>("total"),
+             .decay = all.get<index_t>("decay"),
+             .half_life = 4};
+  const auto check = [&](const std::string& name, schedule_shape shape, double smallest = 0,
+                         warmup_from from = warmup_from::zero) {
     s.shape = shape;
     s.smallest = smallest;
     s.from = from;
@@ -49,7 +53,8 @@ TEST_CASE("schedule: both ways to warm up") {
 }
 
 TEST_CASE("schedule: where each begins and ends") {
-  for (const schedule_shape shape : {schedule_shape::linear, schedule_shape::cosine, schedule_shape::wsd_linear, schedule_shape::wsd_sqrt}) {
+  for (const schedule_shape shape : {schedule_shape::linear, schedule_shape::cosine,
+                                     schedule_shape::wsd_linear, schedule_shape::wsd_sqrt}) {
     const schedule s{.shape = shape, .warmup = 10, .total = 100, .decay = 30, .smallest = 0.1};
     CHECK(s(10) == 1);
     CHECK(s(100) == Approx(0.1));
@@ -63,7 +68,11 @@ TEST_CASE("schedule: where each begins and ends") {
   const schedule wsd{.shape = schedule_shape::wsd_linear, .warmup = 10, .total = 100, .decay = 30};
   CHECK(wsd(70) == 1);
   CHECK(wsd(71) < 1);
-  const schedule exponential{.shape = schedule_shape::wsd_exponential, .total = 10, .decay = 5, .smallest = 0.2, .half_life = 1};
+  const schedule exponential{.shape = schedule_shape::wsd_exponential,
+                             .total = 10,
+                             .decay = 5,
+                             .smallest = 0.2,
+                             .half_life = 1};
   CHECK(exponential(6) == 0.5);
   CHECK(exponential(9) == 0.2);
   const schedule root{.shape = schedule_shape::inverse_sqrt, .warmup = 4, .smallest = 0.1};
@@ -86,7 +95,10 @@ TEST_CASE("schedule: numbers that make no sense are named") {
   CHECK(mentions(message({.warmup = 10, .total = 9}), "total is 9", "warm-up of 10"));
   CHECK(mentions(message({.total = 0}), "total is 0"));
   CHECK(mentions(message({.smallest = 1.5}), "smallest is 1.5, expected 0 to 1"));
-  CHECK(mentions(message({.shape = schedule_shape::wsd_sqrt, .warmup = 10, .total = 20, .decay = 11}), "decay is 11, expected 0 to 10"));
-  CHECK(mentions(message({.shape = schedule_shape::wsd_exponential, .half_life = 0}), "half_life is 0"));
+  CHECK(
+      mentions(message({.shape = schedule_shape::wsd_sqrt, .warmup = 10, .total = 20, .decay = 11}),
+               "decay is 11, expected 0 to 10"));
+  CHECK(mentions(message({.shape = schedule_shape::wsd_exponential, .half_life = 0}),
+                 "half_life is 0"));
   CHECK(mentions(message({}, -1), "step -1"));
 }

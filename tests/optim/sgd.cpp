@@ -11,7 +11,8 @@ using namespace dsr1;
 TEMPLATE_TEST_CASE("sgd: torch's values, step by step", "[golden]", double, float) {
   const double tolerance = sizeof(TestType) == 8 ? 1e-12 : 1e-5;
   follow::along<TestType>("sgd", sgd{}, {.tolerance = tolerance});
-  follow::along<TestType>("sgd_momentum", sgd{.momentum = 0.9, .weight_decay = {.value = 0.01, .vectors = true}},
+  follow::along<TestType>("sgd_momentum",
+                          sgd{.momentum = 0.9, .weight_decay = {.value = 0.01, .vectors = true}},
                           {.tolerance = tolerance, .states = {"momentum_buffer"}});
   follow::along<TestType>("sgd_nesterov", sgd{.momentum = 0.9, .nesterov = true},
                           {.tolerance = tolerance, .states = {"momentum_buffer"}});
@@ -34,7 +35,8 @@ TEST_CASE("sgd: without momentum there is no state") {
   CHECK(states({.momentum = 0.5}) == 1);
   optimizer<sgd> opt(ctx, list);
   opt.policy().momentum = 0.5;  // too late
-  CHECK(mentions(message_of([&] { opt.step(ctx, 0.1); }), "wants 1 states for parameter x", "built with 0"));
+  CHECK(mentions(message_of([&] { opt.step(ctx, 0.1); }), "wants 1 states for parameter x",
+                 "built with 0"));
 }
 
 TEST_CASE("sgd: numbers that do not go together") {
@@ -46,6 +48,7 @@ TEST_CASE("sgd: numbers that do not go together") {
     return message_of([&] { opt.step(ctx, 0.1); });
   };
   CHECK(mentions(message({.nesterov = true}), "Nesterov's momentum with momentum 0"));
-  CHECK(mentions(message({.momentum = 0.9, .dampening = 0.3, .nesterov = true}), "dampening 0.3, expected above 0 and 0"));
+  CHECK(mentions(message({.momentum = 0.9, .dampening = 0.3, .nesterov = true}),
+                 "dampening 0.3, expected above 0 and 0"));
   CHECK(mentions(message({.momentum = 1.5}), "sgd: momentum is 1.5"));
 }

@@ -14,8 +14,10 @@
 
 using namespace dsr1;
 
-static_assert(!std::is_copy_constructible_v<buffer<float>> && !std::is_copy_assignable_v<buffer<float>>);
-static_assert(std::is_nothrow_move_constructible_v<buffer<float>> && std::is_nothrow_move_assignable_v<buffer<float>>);
+static_assert(!std::is_copy_constructible_v<buffer<float>> &&
+              !std::is_copy_assignable_v<buffer<float>>);
+static_assert(std::is_nothrow_move_constructible_v<buffer<float>> &&
+              std::is_nothrow_move_assignable_v<buffer<float>>);
 
 TEST_CASE("buffer: holds its elements, aligned") {
   buffer<double> b(10);
@@ -74,8 +76,10 @@ TEST_CASE("buffer: moving hands the memory on, every byte goes back where it cam
 TEST_CASE("buffer: sizes that cannot be are errors, and no memory is an exception") {
   CHECK(message_of([] { buffer<float> b(-3); }) == "buffer of -3 elements, expected none or more");
   // 2^61 doubles are 2^64 bytes, which is 0 in 64 bits.
-  CHECK(mentions(message_of([] { buffer<double> b(index_t{1} << 61); }), "2305843009213693952 elements", "too many"));
-  CHECK(mentions(message_of([] { buffer<double> b(std::numeric_limits<index_t>::max()); }), "too many"));
+  CHECK(mentions(message_of([] { buffer<double> b(index_t{1} << 61); }),
+                 "2305843009213693952 elements", "too many"));
+  CHECK(mentions(message_of([] { buffer<double> b(std::numeric_limits<index_t>::max()); }),
+                 "too many"));
   counting_memory small;
   small.limit = 100;
   CHECK_THROWS_AS(buffer<char>(101, small), std::bad_alloc);

@@ -26,8 +26,12 @@ inline void* take(std::size_t bytes, std::size_t alignment) {
 
 void* operator new(std::size_t n) { return heap_count_detail::take(n, 1); }
 void* operator new[](std::size_t n) { return heap_count_detail::take(n, 1); }
-void* operator new(std::size_t n, std::align_val_t a) { return heap_count_detail::take(n, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t n, std::align_val_t a) { return heap_count_detail::take(n, static_cast<std::size_t>(a)); }
+void* operator new(std::size_t n, std::align_val_t a) {
+  return heap_count_detail::take(n, static_cast<std::size_t>(a));
+}
+void* operator new[](std::size_t n, std::align_val_t a) {
+  return heap_count_detail::take(n, static_cast<std::size_t>(a));
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }

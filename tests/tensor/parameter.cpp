@@ -21,7 +21,10 @@ TEST_CASE("parameter: names are chains of segments and numbers") {
 }
 
 TEST_CASE("parameter: extents and traits are known before there is memory") {
-  const parameter<float> p({4, 3, 2}, {.init = initial::normal(0.5), .update = update_rule::balance, .per_expert = true, .rate = 2});
+  const parameter<float> p({4, 3, 2}, {.init = initial::normal(0.5),
+                                       .update = update_rule::balance,
+                                       .per_expert = true,
+                                       .rate = 2});
   CHECK(p.rank() == 3);
   CHECK(p.size() == 24);
   CHECK(p.extent(1) == 3);
@@ -79,16 +82,24 @@ TEST_CASE("parameter: the first gradient replaces, later ones add, until it is c
 
 TEST_CASE("parameter: misuse is an error that says what to do") {
   parameter<float> p({2, 3});
-  CHECK(message_of([&] { p.value<2>(); }) == "this parameter has no memory yet; call dsr1::initialize first");
+  CHECK(message_of([&] { p.value<2>(); }) ==
+        "this parameter has no memory yet; call dsr1::initialize first");
   CHECK(mentions(message_of([&] { p.gradient<2>(); }), "without a gradient"));
   CHECK(message_of([&] { p.value<1>(); }) == "a parameter of rank 2 used as one of rank 1");
   p.allocate(host_memory::instance(), false);
   CHECK(mentions(message_of([&] { p.gradient<2>(); }), "without a gradient"));
   CHECK(mentions(message_of([&] { p.value<3>(); }), "rank 2", "rank 3"));
   CHECK(mentions(message_of([] { parameter<float> q({1, 2, 3, 4, 5}); }), "rank 5", "1 to 4"));
-  CHECK(mentions(message_of([] { parameter<float> q(std::initializer_list<index_t>{}); }), "rank 0", "1 to 4"));
-  CHECK(mentions(message_of([] { parameter<float> q({3, -2}); }), "extent of -2", "none below zero"));
-  CHECK(mentions(message_of([] { parameter<float> q({index_t{1} << 40, index_t{1} << 40}); }), "too many elements", "1099511627776"));
+  CHECK(mentions(message_of([] { parameter<float> q(std::initializer_list<index_t>{}); }), "rank 0",
+                 "1 to 4"));
+  CHECK(mentions(message_of([] {
+                   parameter<float> q({3, -2});
+                 }),
+                 "extent of -2", "none below zero"));
+  CHECK(mentions(message_of([] {
+                   parameter<float> q({index_t{1} << 40, index_t{1} << 40});
+                 }),
+                 "too many elements", "1099511627776"));
 }
 
 TEST_CASE("parameter: one without elements needs no memory") {

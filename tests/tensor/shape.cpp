@@ -17,8 +17,10 @@ TEST_CASE("shape: an extent comes from the type, or from the constructor, or fro
 }
 
 TEST_CASE("shape: a misfit names the extent, what was given and what was expected") {
-  CHECK(message_of([] { resolve_extent("moe: dim", 4, 5); }) == "moe: dim is 5, but the type fixes it to 4");
-  CHECK(message_of([] { resolve_extent("moe: dim", 4, 0); }) == "moe: dim is 0, but the type fixes it to 4");
+  CHECK(message_of([] { resolve_extent("moe: dim", 4, 5); }) ==
+        "moe: dim is 5, but the type fixes it to 4");
+  CHECK(message_of([] { resolve_extent("moe: dim", 4, 0); }) ==
+        "moe: dim is 0, but the type fixes it to 4");
   CHECK(message_of([] { resolve_extent("n", dynamic, dynamic); }) ==
         "n is -1, expected at least 1 (a dynamic extent must be given to the constructor)");
   CHECK(mentions(message_of([] { resolve_extent("n", dynamic, 0); }), "n is 0", "at least 1"));
@@ -28,8 +30,10 @@ TEST_CASE("shape: a misfit names the extent, what was given and what was expecte
 }
 
 TEST_CASE("shape: rounding up and dividing up") {
-  static_assert(round_up(0, 8) == 0 && round_up(1, 8) == 8 && round_up(8, 8) == 8 && round_up(9, 8) == 16);
-  static_assert(ceil_div(0, 8) == 0 && ceil_div(1, 8) == 1 && ceil_div(8, 8) == 1 && ceil_div(9, 8) == 2);
+  static_assert(round_up(0, 8) == 0 && round_up(1, 8) == 8 && round_up(8, 8) == 8 &&
+                round_up(9, 8) == 16);
+  static_assert(ceil_div(0, 8) == 0 && ceil_div(1, 8) == 1 && ceil_div(8, 8) == 1 &&
+                ceil_div(9, 8) == 2);
   CHECK(round_up(7, 1) == 7);
   CHECK(ceil_div(7, 1) == 7);
 }

@@ -118,7 +118,9 @@ TEST_CASE("view: a view of values is a view to read, with the same stride") {
 TEST_CASE("view: a matrix names a transposed operand without moving an element") {
   auto v = counting(20);
   const view<int, 2> x(v.data(), 4, 5);
-  const auto at = [](const matrix<const int>& m, index_t i, index_t j) { return m.data[i * m.row_stride + j * m.column_stride]; };
+  const auto at = [](const matrix<const int>& m, index_t i, index_t j) {
+    return m.data[i * m.row_stride + j * m.column_stride];
+  };
   const matrix<const int> m(x);
   CHECK(m.rows == 4);
   CHECK(m.columns == 5);

@@ -223,6 +223,8 @@ TEST_CASE("workspace: extents that cannot be are errors") {
   CHECK(mentions(message_of([&] { w.take<float>(-2, -2); }), "extent is negative"));
   // 2^61 doubles are 2^64 bytes, which is 0 in 64 bits.
   CHECK(mentions(message_of([&] { w.take<double>(index_t{1} << 61); }), "too large"));
-  CHECK(mentions(message_of([&] { w.take<char>(index_t{1} << 40, index_t{1} << 40); }), "too large"));
-  CHECK(mentions(message_of([&] { w.take<char>(std::numeric_limits<index_t>::max()); }), "too large"));
+  CHECK(
+      mentions(message_of([&] { w.take<char>(index_t{1} << 40, index_t{1} << 40); }), "too large"));
+  CHECK(mentions(message_of([&] { w.take<char>(std::numeric_limits<index_t>::max()); }),
+                 "too large"));
 }

@@ -18,7 +18,8 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double no_number = std::numeric_limits<double>::quiet_NaN();
 
-testing::difference between(const std::vector<double>& values, const std::vector<double>& reference) {
+testing::difference between(const std::vector<double>& values,
+                            const std::vector<double>& reference) {
   return compare(values.data(), reference.data(), static_cast<index_t>(values.size()));
 }
 
@@ -44,8 +45,14 @@ TEST_CASE("compare: NaN and infinity agree only with themselves") {
   CHECK(between({no_number, 1}, {no_number, 1}).absolute == 0);
   CHECK(between({infinity}, {infinity}).absolute == 0);
   CHECK(between({-infinity, 4}, {-infinity, 4}).scale == 4);  // infinities do not count as a scale
-  for (const auto& [value, reference] : std::vector<std::pair<double, double>>{
-           {no_number, 1}, {1, no_number}, {infinity, 1}, {1, infinity}, {infinity, -infinity}, {no_number, infinity}, {infinity, no_number}}) {
+  for (const auto& [value, reference] :
+       std::vector<std::pair<double, double>>{{no_number, 1},
+                                              {1, no_number},
+                                              {infinity, 1},
+                                              {1, infinity},
+                                              {infinity, -infinity},
+                                              {no_number, infinity},
+                                              {infinity, no_number}}) {
     const auto d = between({value, 2}, {reference, 2});
     INFO(value << " against " << reference);
     CHECK(d.absolute == infinity);
@@ -70,6 +77,8 @@ TEST_CASE("compare: views row by row, with their strides") {
   CHECK(compare(slice, dense).absolute == 0.5);
   CHECK(compare(slice, dense).scale == 4.5);
   CHECK(compare(view<double, 1>(b.data(), 4), view<double, 1>(b.data(), 4)).absolute == 0);
-  CHECK(compare(view<double, 3>(b.data(), 1, 2, 2), view<double, 3>(b.data(), 1, 2, 2)).scale == 4.5);
-  CHECK(message_of([&] { compare(slice, view<const double, 2>(b.data(), 1, 4)); }) == "compare of [2, 2] with [1, 4]");
+  CHECK(compare(view<double, 3>(b.data(), 1, 2, 2), view<double, 3>(b.data(), 1, 2, 2)).scale ==
+        4.5);
+  CHECK(message_of([&] { compare(slice, view<const double, 2>(b.data(), 1, 4)); }) ==
+        "compare of [2, 2] with [1, 4]");
 }

@@ -33,7 +33,8 @@ struct square_layer {
     view<const double, 2> x;
   };
 
-  explicit square_layer(index_t dim, bug which = bug::none) : weight({dim}), bias({dim}), frozen({dim}, {.update = update_rule::none}), planted(which) {
+  explicit square_layer(index_t dim, bug which = bug::none)
+      : weight({dim}), bias({dim}), frozen({dim}, {.update = update_rule::none}), planted(which) {
     for_each_parameter([](const parameter_name&, parameter<double>& p) {
       p.allocate(host_memory::instance(), true);
       for (index_t i = 0; i < p.size(); ++i) p.values()[i] = 0.3 + 0.1 * static_cast<double>(i);
@@ -57,13 +58,16 @@ struct square_layer {
     const auto dx = ctx.template take<double>(dy.rows(), dy.columns());
     const auto dw = weight.gradient<1>(), db = bias.gradient<1>();
     if (weight.next_gradient() == accumulate::no) std::fill(dw.begin(), dw.end(), 0.0);
-    if (planted != bug::missing && bias.next_gradient() == accumulate::no) std::fill(db.begin(), db.end(), 0.0);
+    if (planted != bug::missing && bias.next_gradient() == accumulate::no)
+      std::fill(db.begin(), db.end(), 0.0);
     for (index_t t = 0; t < dy.rows(); ++t)
       for (index_t i = 0; i < dy.columns(); ++i) {
         const double x = s.x(t, i), scale = planted == bug::auxiliary ? 0 : ctx.auxiliary().scale;
-        dx(t, i) = 2 * weight.values()[i] * x * dy(t, i) * (planted == bug::dx ? 1.01 : 1) + scale * 3 * x * x;
+        dx(t, i) = 2 * weight.values()[i] * x * dy(t, i) * (planted == bug::dx ? 1.01 : 1) +
+                   scale * 3 * x * x;
         if (planted == bug::one_element && t == 2 && i == 1) dx(t, i) += 0.01;
-        if (planted == bug::nan && t == 1 && i == 0) dx(t, i) = std::numeric_limits<double>::quiet_NaN();
+        if (planted == bug::nan && t == 1 && i == 0)
+          dx(t, i) = std::numeric_limits<double>::quiet_NaN();
         dw[i] += x * x * dy(t, i) * (planted == bug::weight ? -1 : 1);
         db[i] += planted == bug::bias ? 0.5 * dy(t, i) : dy(t, i);
       }
@@ -81,16 +85,19 @@ struct square_layer {
   bug planted;
 };
 
-testing::grad_check_result check(bug which, testing::grad_check_options options = {}, double auxiliary = 0.5) {
+testing::grad_check_result check(bug which, testing::grad_check_options options = {},
+                                 double auxiliary = 0.5) {
   context<host_backend> ctx;
   ctx.auxiliary().scale = auxiliary;
   square_layer layer(3, which);
   std::vector<double> x(12);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.4 + 0.1 * static_cast<double>(i);
   const auto before = x;
-  const auto r = testing::check_gradients(ctx, layer, view<double, 2>(x.data(), 4, 3), sequence_layout(4), options);
+  const auto r = testing::check_gradients(ctx, layer, view<double, 2>(x.data(), 4, 3),
+                                          sequence_layout(4), options);
   CHECK(x == before);  // what was moved for the differences is where it was
-  for (index_t i = 0; i < 3; ++i) CHECK(layer.weight.values()[i] == 0.3 + 0.1 * static_cast<double>(i));
+  for (index_t i = 0; i < 3; ++i)
+    CHECK(layer.weight.values()[i] == 0.3 + 0.1 * static_cast<double>(i));
   return r;
 }
 
@@ -147,7 +154,8 @@ TEST_CASE("grad_check: a loss of one's own, without x") {
   square_layer layer(3);
   auto loss = [&] {
     double sum = 0;
-    for (index_t i = 0; i < 3; ++i) sum += std::sin(layer.weight.values()[i]) + 2 * layer.bias.values()[i];
+    for (index_t i = 0; i < 3; ++i)
+      sum += std::sin(layer.weight.values()[i]) + 2 * layer.bias.values()[i];
     return sum;
   };
   auto gradient = [&]() -> const double* {

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 namespace {
 
 struct folder {
-  fs::path path = fs::temp_directory_path() / ("dsr1-test-" + std::to_string(::getpid()) + "-" + std::to_string(next++));
+  fs::path path = fs::temp_directory_path() /
+                  ("dsr1-test-" + std::to_string(::getpid()) + "-" + std::to_string(next++));
   folder() { fs::create_directories(path); }
   ~folder() { fs::remove_all(path); }
   static inline int next = 0;
@@ -38,16 +39,21 @@ struct run {
   }
   void steps(index_t n) {
     for (index_t i = 0; i < n; ++i) {
-      const auto in = ids(40, 13, static_cast<std::uint64_t>(10 + t->steps())), out = ids(40, 13, 5);
-      const training_batch b[] = {{{view<const std::int32_t, 1>(in.data(), 40), sequence_layout(40)},
-                                   view<const std::int32_t, 1>(out.data(), 40)}};
+      const auto in = ids(40, 13, static_cast<std::uint64_t>(10 + t->steps())),
+                 out = ids(40, 13, 5);
+      const training_batch b[] = {
+          {{view<const std::int32_t, 1>(in.data(), 40), sequence_layout(40)},
+           view<const std::int32_t, 1>(out.data(), 40)}};
       t->step(b, 1e-2);
     }
   }
   std::vector<float> everything() {
     std::vector<float> all;
-    model.for_each_parameter([&](const parameter_name&, auto& p) { all.insert(all.end(), p.values().begin(), p.values().end()); });
-    t->optimizer().for_each_state([&](const std::string&, auto& b) { all.insert(all.end(), b.begin(), b.end()); });
+    model.for_each_parameter([&](const parameter_name&, auto& p) {
+      all.insert(all.end(), p.values().begin(), p.values().end());
+    });
+    t->optimizer().for_each_state(
+        [&](const std::string&, auto& b) { all.insert(all.end(), b.begin(), b.end()); });
     return all;
   }
 };
@@ -102,7 +108,9 @@ TEST_CASE("checkpoint: truncated, edited or missing files are named") {
     fs::remove_all(f.path);
     return checkpoint::save(r.ctx, f.path, *r.t, {});
   };
-  const auto message = [&](const fs::path& p) { return message_of([&] { checkpoint::load(r.ctx, p, *r.t); }); };
+  const auto message = [&](const fs::path& p) {
+    return message_of([&] { checkpoint::load(r.ctx, p, *r.t); });
+  };
   auto p = fresh();
   edit(p / "model.safetensors", [](std::string& s) { s[s.size() / 2] ^= 1; });
   CHECK(mentions(message(p), "model.safetensors", "truncated or edited"));
@@ -113,7 +121,8 @@ TEST_CASE("checkpoint: truncated, edited or missing files are named") {
   edit(p / "state.json", [](std::string& s) { s.resize(s.size() / 2); });
   CHECK(mentions(message(p), "state.json", "not valid JSON"));
   p = fresh();
-  edit(p / "state.json", [](std::string& s) { s.replace(s.find("\"format\": 1"), 11, "\"format\": 7"); });
+  edit(p / "state.json",
+       [](std::string& s) { s.replace(s.find("\"format\": 1"), 11, "\"format\": 7"); });
   CHECK(mentions(message(p), "format 7", "reads 1"));
   p = fresh();
   fs::remove(p / "model.safetensors");

@@ -38,7 +38,9 @@ long allocations_of(F&& f) {
 }  // namespace
 
 void* operator new(std::size_t bytes) { return take(bytes, 16); }
-void* operator new(std::size_t bytes, std::align_val_t a) { return take(bytes, static_cast<std::size_t>(a)); }
+void* operator new(std::size_t bytes, std::align_val_t a) {
+  return take(bytes, static_cast<std::size_t>(a));
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
@@ -58,11 +60,14 @@ TEST_CASE("heap: nothing in a warm training step, even of batches of changing la
   trainer t(ctx, model, adamw{});
   const auto in = ids(96, 13, 1), out = ids(96, 13, 2);
   const sequence halves[] = {{.begin = 0, .length = 48}, {.begin = 48, .length = 48}};
-  const sequence thirds[] = {{.begin = 0, .length = 20}, {.begin = 20, .length = 70}, {.begin = 90, .length = 6}};
+  const sequence thirds[] = {
+      {.begin = 0, .length = 20}, {.begin = 20, .length = 70}, {.begin = 90, .length = 6}};
   const view<const std::int32_t, 1> x(in.data(), 96), y(out.data(), 96);
   const training_batch a[] = {{{x, sequence_layout(halves)}, y}, {{x, sequence_layout(thirds)}, y}};
   for (int i = 0; i < 3; ++i) t.step(a, 1e-3);
-  CHECK(allocations_of([&] { for (int i = 0; i < 3; ++i) t.step(a, 1e-3); }) == 0);
+  CHECK(allocations_of([&] {
+          for (int i = 0; i < 3; ++i) t.step(a, 1e-3);
+        }) == 0);
   t.evaluate(a[0]);
   t.evaluate(a[1]);
   CHECK(allocations_of([&] { t.evaluate(a[0]); }) == 0);

@@ -36,11 +36,14 @@ struct run {
             view<const std::int32_t, 1>(out.data() + first, count)};
   }
   training_batch both() const {
-    return {{view<const std::int32_t, 1>(in.data(), 64), sequence_layout(parts)}, view<const std::int32_t, 1>(out.data(), 64)};
+    return {{view<const std::int32_t, 1>(in.data(), 64), sequence_layout(parts)},
+            view<const std::int32_t, 1>(out.data(), 64)};
   }
   std::vector<T> weights() {
     std::vector<T> all;
-    model.for_each_parameter([&](const parameter_name&, auto& p) { all.insert(all.end(), p.values().begin(), p.values().end()); });
+    model.for_each_parameter([&](const parameter_name&, auto& p) {
+      all.insert(all.end(), p.values().begin(), p.values().end());
+    });
     return all;
   }
 };
@@ -77,7 +80,8 @@ TEST_CASE("trainer: micro-batches accumulate to the batch") {
     CHECK(ra.gradient_norm == Approx(rb.gradient_norm).epsilon(1e-10));
   }
   const auto wa = a.weights(), wb = b.weights();
-  for (std::size_t i = 0; i < wa.size(); ++i) REQUIRE(wa[i] == Approx(wb[i]).epsilon(1e-9).margin(1e-9));
+  for (std::size_t i = 0; i < wa.size(); ++i)
+    REQUIRE(wa[i] == Approx(wb[i]).epsilon(1e-9).margin(1e-9));
 }
 
 TEST_CASE("trainer: any number of threads gives the same weights") {
@@ -109,7 +113,8 @@ TEST_CASE("trainer: a loss or gradient that is not finite names the step and cha
 
 TEST_CASE("trainer: errors") {
   run<float> r;
-  CHECK(mentions(message_of([&] { trainer t(r.ctx, r.model, adamw{}, {.clip = 0}); }), "clip is 0"));
+  CHECK(
+      mentions(message_of([&] { trainer t(r.ctx, r.model, adamw{}, {.clip = 0}); }), "clip is 0"));
   trainer t(r.ctx, r.model, adamw{});
   std::fill(r.out.begin(), r.out.end(), -1);
   const training_batch b[] = {r.both()};

@@ -63,24 +63,31 @@ TEST_CASE("find_files: names decide, sources.tsv names sources, order is by path
 TEST_CASE("find_files and read_text: mistakes are named") {
   const folder f;
   const std::string missing = (f / "missing").string(), input = f.path.string();
-  CHECK(mentions(message_of([&] { find_files(std::span(&missing, 1)); }), "missing does not exist"));
+  CHECK(
+      mentions(message_of([&] { find_files(std::span(&missing, 1)); }), "missing does not exist"));
   write(f / "sources.tsv", "a\tb\tc\td\na b c d\n");
-  CHECK(mentions(message_of([&] { find_files(std::span(&input, 1)); }), "sources.tsv:2 has 1 fields, expected name"));
+  CHECK(mentions(message_of([&] { find_files(std::span(&input, 1)); }),
+                 "sources.tsv:2 has 1 fields, expected name"));
   write_gzip(f / "whole.txt.gz", std::string(100000, 'x') + "random: 8f3k2j");
   const std::string cut_off = data_test::read(f / "whole.txt.gz");
   write(f / "cut.txt.gz", cut_off.substr(0, cut_off.size() / 2));
-  CHECK(mentions(message_of([&] { read_text({.path = f / "cut.txt.gz", .compressed = true}); }), "cannot read", "cut.txt.gz"));
+  CHECK(mentions(message_of([&] { read_text({.path = f / "cut.txt.gz", .compressed = true}); }),
+                 "cannot read", "cut.txt.gz"));
   CHECK(mentions(message_of([&] { read_text({.path = f / "no.txt"}); }), "cannot read", "no.txt"));
   write_gzip(f / "huge.txt.gz", std::string(65 << 20, 'x'));
-  CHECK(mentions(message_of([&] { read_text({.path = f / "huge.txt.gz", .compressed = true}); }), "huge.txt.gz has more than"));
+  CHECK(mentions(message_of([&] { read_text({.path = f / "huge.txt.gz", .compressed = true}); }),
+                 "huge.txt.gz has more than"));
 }
 
 TEST_CASE("cut: at blank lines, else lines, else characters, and nothing is lost") {
   CHECK(list(cut("short", 10)) == std::vector<std::string>{"short"});
   CHECK(cut("", 10).empty());
-  CHECK(list(cut("aaaaaa\n\nbbb\nccc\n", 12)) == std::vector<std::string>{"aaaaaa\n\n", "bbb\nccc\n"});
-  CHECK(list(cut("a\n\nbbbbbb\ncccccccc\n", 12)) == std::vector<std::string>{"a\n\nbbbbbb\n", "cccccccc\n"});
-  CHECK(list(cut("\u00e9\u00e9\u00e9\u00e9", 5)) == std::vector<std::string>{"\u00e9\u00e9", "\u00e9\u00e9"});
+  CHECK(list(cut("aaaaaa\n\nbbb\nccc\n", 12)) ==
+        std::vector<std::string>{"aaaaaa\n\n", "bbb\nccc\n"});
+  CHECK(list(cut("a\n\nbbbbbb\ncccccccc\n", 12)) ==
+        std::vector<std::string>{"a\n\nbbbbbb\n", "cccccccc\n"});
+  CHECK(list(cut("\u00e9\u00e9\u00e9\u00e9", 5)) ==
+        std::vector<std::string>{"\u00e9\u00e9", "\u00e9\u00e9"});
   std::string text, joined;
   for (int i = 0; i < 3000; ++i) text += i % 17 == 0 ? "\n\n" : i % 5 == 0 ? "line\n" : "word ";
   for (const auto part : cut(text, 1000)) {

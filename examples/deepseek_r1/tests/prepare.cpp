@@ -20,13 +20,15 @@ namespace {
 
 /// Runs the program in the folder; its output goes to out.txt and err.txt there.
 int run(const folder& f, const std::string& arguments) {
-  const std::string command = "cd '" + f.path.string() + "' && '" DEEPSEEK_R1 "' " + arguments + " > out.txt 2> err.txt";
+  const std::string command =
+      "cd '" + f.path.string() + "' && '" DEEPSEEK_R1 "' " + arguments + " > out.txt 2> err.txt";
   const int status = std::system(command.c_str());
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 std::string sentence(int i) {
-  return dsr1::text("This is sentence ", i, " of a small corpus, and the number ", i * i % 97, " stands in it.\n");
+  return dsr1::text("This is sentence ", i, " of a small corpus, and the number ", i * i % 97,
+                    " stands in it.\n");
 }
 
 /// 60 documents, one of them twice, one binary, one empty.
@@ -34,7 +36,8 @@ void make_corpus(const folder& f) {
   std::filesystem::create_directories(f / "in/notes");
   for (int d = 0; d < 60; ++d) {
     std::string s = dsr1::text("Document ", d, "\n\n");
-    for (int i = 0; i < 12; ++i) s += sentence(100 * d + i) + (i % 4 == 3 ? "\n\tindented  with tabs\n" : "");
+    for (int i = 0; i < 12; ++i)
+      s += sentence(100 * d + i) + (i % 4 == 3 ? "\n\tindented  with tabs\n" : "");
     write(f / dsr1::text("in/notes/", d, d % 3 == 0 ? ".md" : ".txt"), s);
   }
   write(f / "in/copy.txt", read(f / "in/notes/7.txt"));
@@ -62,7 +65,8 @@ TEST_CASE("prepare: a small corpus, end to end") {
   CHECK(m.options.at("held_out") == 0.2);
   REQUIRE(m.sources.size() == 1);
   CHECK(m.sources[0].tokens == m.train.tokens + m.held_out.tokens);
-  CHECK(mentions(read(f / "out.txt"), "bytes/token", "held out", "duplicate", "gzip_9", "unigram", "data/manifest.json"));
+  CHECK(mentions(read(f / "out.txt"), "bytes/token", "held out", "duplicate", "gzip_9", "unigram",
+                 "data/manifest.json"));
 
   // The shards hold the documents, and a loader reads them.
   const seed::tokenizer words((f / "data/tokenizer.model").string());
@@ -76,7 +80,8 @@ TEST_CASE("prepare: a small corpus, end to end") {
   CHECK(batch.inputs()[0] == words.end_of_document());
 
   // Again gives the same bytes; another folder too; baselines finds the same numbers.
-  const std::string shard = read(f / "data/train-00000.tokens"), manifest = read(f / "data/manifest.json");
+  const std::string shard = read(f / "data/train-00000.tokens"),
+                    manifest = read(f / "data/manifest.json");
   REQUIRE(run(f, "prepare --out again --vocab 600 --held-out 0.2 --threads 1 in") == 0);
   CHECK(read(f / "again/train-00000.tokens") == shard);
   CHECK(read(f / "again/manifest.json") == manifest);
@@ -115,7 +120,9 @@ TEST_CASE("prepare: the split of a document does not change when files are added
 TEST_CASE("prepare: limits and no held-out text") {
   const folder f;
   make_corpus(f);
-  REQUIRE(run(f, "prepare --out data --vocab 512 --held-out 0 --max-bytes 20000 --document-bytes 1024 in") == 0);
+  REQUIRE(run(f,
+              "prepare --out data --vocab 512 --held-out 0 --max-bytes 20000 --document-bytes 1024 "
+              "in") == 0);
   const auto m = dsr1::read_manifest(f / "data");
   CHECK(m.held_out.documents == 0);
   CHECK(m.train.bytes <= 20000);
@@ -135,7 +142,8 @@ TEST_CASE("prepare: mistakes end with 1 and a reason") {
   write(f / "binary/b.txt", "\n");
   write(f / "binary/c.jpg", "x");
   CHECK(run(f, "prepare --out data binary") == 1);
-  CHECK(mentions(read(f / "err.txt"), "of 3 files, none was kept (1 skipped for their names, 1 empty, 1 binary)"));
+  CHECK(mentions(read(f / "err.txt"),
+                 "of 3 files, none was kept (1 skipped for their names, 1 empty, 1 binary)"));
   CHECK(run(f, "prepare --out data missing") == 1);
   CHECK(mentions(read(f / "err.txt"), "input missing does not exist"));
   write(f / "one.txt", sentence(1) + sentence(2));

@@ -18,9 +18,9 @@ struct attention_shape {
   index_t heads = dynamic;
   index_t kv_heads = dynamic;
   index_t head_dim = dynamic;
-  index_t window = 0;      ///< a query sees this many keys, itself included; 0 means no window
-  bool bias = false;       ///< what a type leaves out (window, biases, sinks, norms), its
-  bool sinks = false;      ///< constructor may still add
+  index_t window = 0;  ///< a query sees this many keys, itself included; 0 means no window
+  bool bias = false;   ///< what a type leaves out (window, biases, sinks, norms), its
+  bool sinks = false;  ///< constructor may still add
   bool qk_norm = false;
 
   /// Trained numbers of a layer of this shape, without the norm before it.
@@ -64,8 +64,8 @@ class attention {
 
   struct saved {
     typename linear<linear_shape{}, T>::saved qkv_in, out_in;
-    view<T, 2> qkv;   ///< after norm and rotation
-    view<T, 2> raw;   ///< q and k before the norm, when there is one
+    view<T, 2> qkv;  ///< after norm and rotation
+    view<T, 2> raw;  ///< q and k before the norm, when there is one
     view<T, 2> inverse;
     view<const T, 2> y, lse;
     sequence_layout sequences;
@@ -106,8 +106,8 @@ class attention {
     const auto v = s.qkv.slice_columns(q_size() + kv_size(), kv_size());
     if (shape_.qk_norm) normalise(ctx, s);
     rope_.apply(ctx, s.qkv.slice_columns(0, q_size() + kv_size()), x.sequences);
-    const key_values<T> kv = s.cache.is_open() ? s.cache.append(ctx, k, v, x.sequences)
-                                               : key_values<T>{k, v, 0};
+    const key_values<T> kv =
+        s.cache.is_open() ? s.cache.append(ctx, k, v, x.sequences) : key_values<T>{k, v, 0};
     const auto y = ctx.template take<T>(x.rows(), q_size());
     const auto lse = ctx.template take<T>(x.rows(), shape_.heads);
     Ctx::backend::attention(ctx, extents(), view<const T, 2>(q), kv, sinks(), x.sequences, y, lse);
@@ -125,7 +125,8 @@ class attention {
     const auto part = [&](const view<T, 2>& all, index_t first, index_t count) {
       return all.slice_columns(first, count);
     };
-    const auto k = part(s.qkv, q_size(), kv_size()), v = part(s.qkv, q_size() + kv_size(), kv_size());
+    const auto k = part(s.qkv, q_size(), kv_size()),
+               v = part(s.qkv, q_size() + kv_size(), kv_size());
     Ctx::backend::attention_backward(
         ctx, extents(), view<const T, 2>(part(s.qkv, 0, q_size())), key_values<T>{k, v, 0}, sinks(),
         s.sequences, s.y, s.lse, view<const T, 2>(dy_heads), part(dqkv, 0, q_size()),
@@ -195,8 +196,8 @@ class attention {
     Ctx::backend::copy(ctx, view<const T, 2>(s.qkv.slice_columns(0, heads * d)), s.raw);
     for (index_t h = 0; h < heads; ++h)
       Ctx::backend::rms_norm(ctx, view<const T, 2>(s.raw.slice_columns(h * d, d)), norm_of(h),
-                             options_.norm_eps, norm_rounding::none,
-                             s.qkv.slice_columns(h * d, d), s.inverse[h]);
+                             options_.norm_eps, norm_rounding::none, s.qkv.slice_columns(h * d, d),
+                             s.inverse[h]);
   }
 
   template <class Ctx>

@@ -11,9 +11,9 @@ namespace dsr1 {
 
 /// How much a cache has to hold.
 struct cache_options {
-  index_t slots = 1;       ///< sequences at a time
-  index_t capacity = 0;    ///< longest sequence
-  index_t chunk = 512;     ///< most tokens of one sequence in one call
+  index_t slots = 1;     ///< sequences at a time
+  index_t capacity = 0;  ///< longest sequence
+  index_t chunk = 512;   ///< most tokens of one sequence in one call
 };
 
 /// Keys and values of earlier calls, after rotation. A layer with a window keeps a ring of window

@@ -17,12 +17,12 @@ namespace dsr1 {
 /// within the original length stay, those that turn less than `beta_slow` times are divided by
 /// `factor`, those between are blended linearly in the index of the pair.
 struct yarn {
-  double factor = 1;               ///< 1 switches it off
+  double factor = 1;  ///< 1 switches it off
   double beta_fast = 32;
   double beta_slow = 1;
   index_t original_length = 4096;
-  bool truncate = true;            ///< round the borders of the blend (gpt-oss does not)
-  double concentration = 0;        ///< multiplies cosine and sine; 0 means 0.1 ln(factor) + 1
+  bool truncate = true;      ///< round the borders of the blend (gpt-oss does not)
+  double concentration = 0;  ///< multiplies cosine and sine; 0 means 0.1 ln(factor) + 1
 };
 
 struct rope_options {
@@ -57,7 +57,8 @@ class rope {
     for (index_t i = 0; i < sequences.count(); ++i)
       longest = std::max(longest, sequences[i].position + sequences[i].length);
     grow(ctx, longest);
-    Ctx::backend::rotate(ctx, x, head_dim_, options_.layout, table(0), table(1), sequences, inverse);
+    Ctx::backend::rotate(ctx, x, head_dim_, options_.layout, table(0), table(1), sequences,
+                         inverse);
   }
 
  private:
@@ -74,7 +75,9 @@ class rope {
     if (o.yarn.factor == 1) return f;
     // The pair that makes `turns` turns within the original length.
     auto pair_of = [&](double turns) {
-      return d * std::log(static_cast<double>(o.yarn.original_length) / (turns * 2 * 3.14159265358979323846)) /
+      return d *
+             std::log(static_cast<double>(o.yarn.original_length) /
+                      (turns * 2 * 3.14159265358979323846)) /
              (2 * std::log(o.theta));
     };
     double low = pair_of(o.yarn.beta_fast), high = pair_of(o.yarn.beta_slow);
@@ -105,7 +108,8 @@ class rope {
         const double angle = static_cast<double>(p) * frequency_[static_cast<std::size_t>(i)];
         const auto at = static_cast<std::size_t>(p * half + i);
         host[at] = static_cast<T>(factor * std::cos(angle));
-        host[at + static_cast<std::size_t>(positions * half)] = static_cast<T>(factor * std::sin(angle));
+        host[at + static_cast<std::size_t>(positions * half)] =
+            static_cast<T>(factor * std::sin(angle));
       }
     table_ = buffer<T>(2 * positions * half, ctx.memory());
     Ctx::backend::upload(ctx, host.data(), table_.as(table_.size()));

@@ -17,17 +17,17 @@ enum class rope_layout {
 /// The sizes of one attention call.
 struct attention_extents {
   index_t heads = 0;
-  index_t kv_heads = 0;   ///< divides heads; head h reads the keys of head h / (heads / kv_heads)
+  index_t kv_heads = 0;  ///< divides heads; head h reads the keys of head h / (heads / kv_heads)
   index_t head_dim = 0;
-  index_t window = 0;     ///< a query sees this many keys, itself included; 0 means all before it
-  double scale = 1;       ///< of the scores
+  index_t window = 0;  ///< a query sees this many keys, itself included; 0 means all before it
+  double scale = 1;    ///< of the scores
 };
 
 /// Where the keys and values of a call are: in rows of the call itself (`ring` = 0), or in a cache
 /// where position p of slot s is row s ring + p mod ring.
 template <class T>
 struct key_values {
-  view<const T, 2> keys;    ///< [rows, kv_heads head_dim]
+  view<const T, 2> keys;  ///< [rows, kv_heads head_dim]
   view<const T, 2> values;
   index_t ring = 0;
 };

@@ -24,10 +24,7 @@ class context {
   using comm_type = Comm;
 
   explicit context(const context_options& options = {}, Comm comm = {})
-      : options_(options),
-        comm_(std::move(comm)),
-        device_(options),
-        workspace_(device_.memory()) {}
+      : options_(options), comm_(std::move(comm)), device_(options), workspace_(device_.memory()) {}
 
   typename Backend::device& device() { return device_; }
   Comm& comm() { return comm_; }

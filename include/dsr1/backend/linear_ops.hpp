@@ -9,8 +9,8 @@
 
 namespace dsr1 {
 
-/// matmul(ctx, a, b, c, add, bias)      c[m, n] (+)= a[m, k] b[k, n] + bias[n]; bias only without add
-/// column_sum(ctx, x, y, add)           y[n] (+)= sum over rows of x[m, n]
+/// matmul(ctx, a, b, c, add, bias)      c[m, n] (+)= a[m, k] b[k, n] + bias[n]; bias only without
+/// add column_sum(ctx, x, y, add)           y[n] (+)= sum over rows of x[m, n]
 /// m_grouped_matmul(ctx, a, groups, b, transpose, c, bias)
 ///                                      c[rows of g] = a[rows of g] b[g] (or b[g]^T) + bias[g]
 /// k_grouped_matmul(ctx, a, b, groups, c, add)

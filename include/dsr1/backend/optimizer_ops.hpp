@@ -16,9 +16,9 @@ struct optimizer_tensor {
   const T* gradient = nullptr;  ///< null when the gradient is zero
   T* state[2] = {};             ///< as many as the optimizer keeps
   index_t size = 0;
-  double rate = 0;              ///< learning rate of this tensor in this step
-  double decay = 0;             ///< weight decay of this tensor
-  index_t rows = 0;             ///< of each matrix in it; 0 when it is no matrix
+  double rate = 0;   ///< learning rate of this tensor in this step
+  double decay = 0;  ///< weight decay of this tensor
+  index_t rows = 0;  ///< of each matrix in it; 0 when it is no matrix
   index_t columns = 0;
 };
 
@@ -56,7 +56,8 @@ struct muon_numbers {
 /// apply_update(ctx, tensor, update, factor)    p = p (1 - rate decay) - rate factor u
 /// squared_norms(ctx, tensors, norms)           norms[i] = the sum of the squares of gradient i, as
 ///     a double on the host; in chunks of fixed size added in order. Uses gradient and size only.
-/// All throw `error` naming the tensor when a value or a state is missing, or sizes that do not fit.
+/// All throw `error` naming the tensor when a value or a state is missing, or sizes that do not
+/// fit.
 template <class Ctx, class T>
 concept optimizer_ops =
     requires(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_tensor<T>& one,

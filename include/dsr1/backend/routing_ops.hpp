@@ -47,8 +47,8 @@ struct any_gate {
   template <class T>
   void affinities(std::span<const T>, std::span<T>) const {}
   template <class T>
-  void affinities_backward(std::span<const T>, std::span<const T>, std::span<const T>,
-                           std::span<T>, std::span<T>) const {}
+  void affinities_backward(std::span<const T>, std::span<const T>, std::span<const T>, std::span<T>,
+                           std::span<T>) const {}
 };
 static_assert(gate_policy<any_gate, float>);
 
@@ -66,19 +66,19 @@ static_assert(gate_policy<any_gate, float>);
 ///     token order[r]; slots[t, j] is the row of choice j of token t (-1 where index is -1);
 ///     expert e has the rows up to ends[e] (host memory). Rows from ends.back() on are unused.
 template <class Ctx, class T>
-concept routing_ops =
-    requires(Ctx& ctx, const any_gate& gate, view<const T, 2> x, view<T, 2> y, view<const T, 1> bias,
-             view<T, 1> v, view<const std::int32_t, 2> index, view<std::int32_t, 2> chosen,
-             view<std::int32_t, 1> order, std::span<index_t> ends, const row_groups& groups) {
-      Ctx::backend::route(ctx, gate, x, bias, chosen, y);
-      Ctx::backend::route_backward(ctx, gate, x, bias, index, x, x, y);
-      Ctx::backend::affinities(ctx, gate, x, y);
-      Ctx::backend::affinities_backward(ctx, gate, x, x, x, groups, T{}, y);
-      Ctx::backend::log_sum_exp(ctx, x, v);
-      Ctx::backend::log_sum_exp_backward(ctx, x, bias, bias, y);
-      Ctx::backend::count_experts(ctx, index, groups, y, accumulate::no);
-      Ctx::backend::limit_capacity(ctx, index, x, index_t{}, drop_rule::by_weight, chosen);
-      Ctx::backend::sort_by_expert(ctx, index, ends, order, chosen);
-    };
+concept routing_ops = requires(
+    Ctx& ctx, const any_gate& gate, view<const T, 2> x, view<T, 2> y, view<const T, 1> bias,
+    view<T, 1> v, view<const std::int32_t, 2> index, view<std::int32_t, 2> chosen,
+    view<std::int32_t, 1> order, std::span<index_t> ends, const row_groups& groups) {
+  Ctx::backend::route(ctx, gate, x, bias, chosen, y);
+  Ctx::backend::route_backward(ctx, gate, x, bias, index, x, x, y);
+  Ctx::backend::affinities(ctx, gate, x, y);
+  Ctx::backend::affinities_backward(ctx, gate, x, x, x, groups, T{}, y);
+  Ctx::backend::log_sum_exp(ctx, x, v);
+  Ctx::backend::log_sum_exp_backward(ctx, x, bias, bias, y);
+  Ctx::backend::count_experts(ctx, index, groups, y, accumulate::no);
+  Ctx::backend::limit_capacity(ctx, index, x, index_t{}, drop_rule::by_weight, chosen);
+  Ctx::backend::sort_by_expert(ctx, index, ends, order, chosen);
+};
 
 }  // namespace dsr1

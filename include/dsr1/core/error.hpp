@@ -45,7 +45,8 @@ std::string text(const Parts&... parts) {
 /// The parts are streamed only on failure, so a check costs one branch.
 template <class... Parts>
 constexpr void expects(condition must, const Parts&... parts) {
-  if (!must.holds) [[unlikely]] throw error(text(parts...), must.at);
+  if (!must.holds) [[unlikely]]
+    throw error(text(parts...), must.at);
 }
 
 }  // namespace dsr1

@@ -23,7 +23,8 @@ class content_hash {
         bytes -= sizeof(pending_);
         continue;
       }
-      const std::size_t take = bytes < sizeof(pending_) - filled_ ? bytes : sizeof(pending_) - filled_;
+      const std::size_t take =
+          bytes < sizeof(pending_) - filled_ ? bytes : sizeof(pending_) - filled_;
       std::memcpy(pending_ + filled_, p, take);
       filled_ += take;
       p += take;

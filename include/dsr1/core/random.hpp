@@ -11,8 +11,8 @@
 
 namespace dsr1 {
 
-/// Philox4x32 with 10 rounds: four independent 32-bit words from a 128-bit counter and a 64-bit key.
-/// Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+/// Philox4x32 with 10 rounds: four independent 32-bit words from a 128-bit counter and a 64-bit
+/// key. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 struct philox {
   std::uint32_t word[4];
 

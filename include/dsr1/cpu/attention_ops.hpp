@@ -54,8 +54,8 @@ struct cpu_attention {
               " rows at once in a ring of ", ring);
     auto store = [&](auto, index_t t, index_t position, index_t slot) {
       const index_t row = slot * ring + position % ring;
-      expects(slot < cache.rows() / ring, "cache slot ", slot, " is beyond the ", cache.rows() / ring,
-              " slots of the cache");
+      expects(slot < cache.rows() / ring, "cache slot ", slot, " is beyond the ",
+              cache.rows() / ring, " slots of the cache");
       std::copy_n(x.row(t), x.columns(), cache.row(row));
     };
     each_row<T>(ctx, x.rows(), x.columns(), sequences, store);
@@ -152,7 +152,8 @@ struct cpu_attention {
   static key_block block_at(const key_values<T>& kv, const sequence& s, index_t first,
                             index_t end) {
     const index_t begin = kv.ring == 0 ? std::max(first, s.position) : first;
-    const index_t row = kv.ring == 0 ? s.begin + begin - s.position : s.slot * kv.ring + begin % kv.ring;
+    const index_t row =
+        kv.ring == 0 ? s.begin + begin - s.position : s.slot * kv.ring + begin % kv.ring;
     return {begin, std::min(first + k_block, end) - begin, row};
   }
 
@@ -263,9 +264,9 @@ struct cpu_attention {
           for (index_t t = from; t < to; ++t) {
             const span_of_keys range = seen(e, keys, t);
             const index_t at = r * q_block + t - begin;
-            const T shrink = kernels::update(w.scores + (t - from) * k_block, k_block, range.low,
-                                             range.high, static_cast<T>(e.scale), w.top[at],
-                                             w.sum[at]);
+            const T shrink =
+                kernels::update(w.scores + (t - from) * k_block, k_block, range.low, range.high,
+                                static_cast<T>(e.scale), w.top[at], w.sum[at]);
             if (shrink != T(1)) kernels::multiply_row(out.row(t - from), d, shrink);
           }
           gemm::multiply(matrix<const T>(w.scores, to - from, keys.count, k_block, 1), w.values,

@@ -17,7 +17,15 @@
 
 namespace dsr1 {
 
-struct cpu : cpu_tensor, cpu_linear, cpu_norm, cpu_rows, cpu_glu, cpu_routing, cpu_attention, cpu_loss, cpu_optimizer {
+struct cpu : cpu_tensor,
+             cpu_linear,
+             cpu_norm,
+             cpu_rows,
+             cpu_glu,
+             cpu_routing,
+             cpu_attention,
+             cpu_loss,
+             cpu_optimizer {
   using device = cpu_device;
 };
 

@@ -4,7 +4,8 @@
 #pragma once
 
 #if defined(__CUDACC__) && defined(EIGEN_CORE_MODULE_H) && !defined(EIGEN_NO_CUDA)
-#error "include dsr1 before Eigen, or define EIGEN_NO_CUDA: Eigen's code would differ between .cu and .cpp files"
+#error \
+    "include dsr1 before Eigen, or define EIGEN_NO_CUDA: Eigen's code would differ between .cu and .cpp files"
 #endif
 #ifndef EIGEN_NO_CUDA
 #define EIGEN_NO_CUDA

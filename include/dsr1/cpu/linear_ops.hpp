@@ -21,12 +21,12 @@ struct cpu_linear {
   static void matmul(Ctx& ctx, matrix<const T> a, matrix<const T> b, view<T, 2> c,
                      accumulate add = accumulate::no, view<const T, 1> bias = {}) {
     expects(a.columns == b.rows && c.rows() == a.rows && c.columns() == b.columns, "matmul of [",
-            a.rows, ", ", a.columns, "] by [", b.rows, ", ", b.columns, "] into ",
-            extents_text(c));
+            a.rows, ", ", a.columns, "] by [", b.rows, ", ", b.columns, "] into ", extents_text(c));
     expects(bias.data == nullptr || bias.rows() == c.columns(), "matmul: the bias has ",
             bias.rows(), " elements, the result has ", c.columns(), " columns");
-    run_blocks(ctx, 1, c.rows(), c.columns(), a.columns,
-               [&](index_t) { return product<T>{a, b, c, add == accumulate::yes, bias.data}; });
+    run_blocks(ctx, 1, c.rows(), c.columns(), a.columns, [&](index_t) {
+      return product<T>{a, b, c, add == accumulate::yes, bias.data};
+    });
   }
 
   /// y (+)= the sum of the rows of x.
@@ -55,8 +55,7 @@ struct cpu_linear {
       const index_t first = groups.begin(g), count = groups.length(g);
       matrix<const T> w = b[g];
       return product<T>{a.slice_rows(first, count), transpose_b ? w.transposed() : w,
-                        c.slice_rows(first, count), false,
-                        bias.data ? bias.row(g) : nullptr};
+                        c.slice_rows(first, count), false, bias.data ? bias.row(g) : nullptr};
     });
   }
 
@@ -128,9 +127,10 @@ struct cpu_linear {
       const index_t m_count = std::min(m_block, p.c.rows - m);
       const index_t n_count = std::min(n_block, p.c.columns - n);
       if (m_count > 0 && n_count > 0)
-        multiply(ctx, {rows_of(p.a, m, m_count), columns_of(p.b, n, n_count),
-                       columns_of(rows_of(p.c, m, m_count), n, n_count), p.add,
-                       p.bias ? p.bias + n : nullptr},
+        multiply(ctx,
+                 {rows_of(p.a, m, m_count), columns_of(p.b, n, n_count),
+                  columns_of(rows_of(p.c, m, m_count), n, n_count), p.add,
+                  p.bias ? p.bias + n : nullptr},
                  scratch.row(worker));
     };
     const index_t tasks = products * m_blocks * n_blocks;

@@ -44,9 +44,10 @@ struct cpu_norm {
     expects(same_extents(dy, x) && same_extents(dx, x) && inverse.rows() == x.rows(),
             "rms_norm_backward of ", extents_text(dy), " for x ", extents_text(x), ", inverse ",
             extents_text(inverse));
-    expects(weight.data == nullptr || (weight.rows() == x.columns() && same_extents(weight, dweight)),
-            "rms_norm_backward: the weight is ", extents_text(weight), ", its gradient ",
-            extents_text(dweight), " for x ", extents_text(x));
+    expects(
+        weight.data == nullptr || (weight.rows() == x.columns() && same_extents(weight, dweight)),
+        "rms_norm_backward: the weight is ", extents_text(weight), ", its gradient ",
+        extents_text(dweight), " for x ", extents_text(x));
     // Every chunk of rows has its own partial sum of dweight; they are added in order.
     constexpr index_t chunk = 128;
     const index_t n = x.columns(), chunks = ceil_div(x.rows(), chunk);
@@ -74,7 +75,9 @@ struct cpu_norm {
   template <class T>
   static void rounded(const T* x, const T* weight, T inverse, T* y, index_t n,
                       norm_rounding rounding) {
-    auto round = [](T v) { return static_cast<T>(static_cast<float>(bf16(static_cast<float>(v)))); };
+    auto round = [](T v) {
+      return static_cast<T>(static_cast<float>(bf16(static_cast<float>(v))));
+    };
     for (index_t i = 0; i < n; ++i) {
       const T w = weight ? weight[i] : T(1);
       const T v = x[i] * inverse;

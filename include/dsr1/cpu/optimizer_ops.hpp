@@ -20,33 +20,39 @@ struct cpu_optimizer {
   template <class Ctx, class T>
   static void adamw(Ctx& ctx, tensors_of<T> tensors, const adamw_numbers& a) {
     expect_states("adamw", tensors, 2);
-    each_chunk(ctx, tensors, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
-      kernels.adamw(t.value + first, at(t.gradient, first), t.state[0] + first, t.state[1] + first, n,
-                    a, t.rate, t.decay);
-    });
+    each_chunk(ctx, tensors,
+               [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
+                 kernels.adamw(t.value + first, at(t.gradient, first), t.state[0] + first,
+                               t.state[1] + first, n, a, t.rate, t.decay);
+               });
   }
 
   template <class Ctx, class T>
   static void sgd(Ctx& ctx, tensors_of<T> tensors, const sgd_numbers& a) {
     expect_states("sgd", tensors, a.momentum != 0 ? 1 : 0);
-    each_chunk(ctx, tensors, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
-      kernels.sgd(t.value + first, at(t.gradient, first), at(t.state[0], first), n, a, t.rate, t.decay);
-    });
+    each_chunk(ctx, tensors,
+               [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
+                 kernels.sgd(t.value + first, at(t.gradient, first), at(t.state[0], first), n, a,
+                             t.rate, t.decay);
+               });
   }
 
   template <class Ctx, class T>
   static void lion(Ctx& ctx, tensors_of<T> tensors, const lion_numbers& a) {
     expect_states("lion", tensors, 1);
-    each_chunk(ctx, tensors, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
-      kernels.lion(t.value + first, at(t.gradient, first), t.state[0] + first, n, a, t.rate, t.decay);
-    });
+    each_chunk(ctx, tensors,
+               [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n) {
+                 kernels.lion(t.value + first, at(t.gradient, first), t.state[0] + first, n, a,
+                              t.rate, t.decay);
+               });
   }
 
   template <class Ctx, class T>
   static void muon_momentum(Ctx& ctx, const optimizer_tensor<T>& one, const muon_numbers& a,
                             view<T, 1> update) {
     const tensors_of<T> only(&one, 1);
-    expects(update.rows() == one.size, "muon_momentum of ", one.size, " elements into ", update.rows());
+    expects(update.rows() == one.size, "muon_momentum of ", one.size, " elements into ",
+            update.rows());
     expect_states("muon_momentum", only, 1);
     each_chunk(ctx, only, [&](auto kernels, const auto& t, index_t first, index_t n) {
       kernels.muon_momentum(at(t.gradient, first), t.state[0] + first, update.data + first, n, a);
@@ -57,10 +63,12 @@ struct cpu_optimizer {
   static void apply_update(Ctx& ctx, const optimizer_tensor<T>& one, view<const T, 1> update,
                            double factor) {
     const tensors_of<T> only(&one, 1);
-    expects(update.rows() == one.size, "apply_update of ", update.rows(), " elements to ", one.size);
+    expects(update.rows() == one.size, "apply_update of ", update.rows(), " elements to ",
+            one.size);
     expect_states("apply_update", only, 0);
     each_chunk(ctx, only, [&](auto kernels, const auto& t, index_t first, index_t n) {
-      kernels.apply_update(t.value + first, update.data + first, n, 1 - t.rate * t.decay, t.rate * factor);
+      kernels.apply_update(t.value + first, update.data + first, n, 1 - t.rate * t.decay,
+                           t.rate * factor);
     });
   }
 
@@ -72,9 +80,10 @@ struct cpu_optimizer {
     const auto ends = chunk_ends(ctx, tensors);
     const index_t chunks = tensors.empty() ? 0 : ends[ends.rows() - 1];
     const auto partial = ctx.template take<double>(chunks);
-    run(ctx, tensors, ends, [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n, index_t c) {
-      partial[c] = t.gradient ? kernels.squared_norm(t.gradient + first, n) : 0;
-    });
+    run(ctx, tensors, ends,
+        [&](auto kernels, const optimizer_tensor<T>& t, index_t first, index_t n, index_t c) {
+          partial[c] = t.gradient ? kernels.squared_norm(t.gradient + first, n) : 0;
+        });
     index_t c = 0;
     for (std::size_t i = 0; i < tensors.size(); ++i)
       for (norms[i] = 0; c < ends[static_cast<index_t>(i)]; ++c) norms[i] += partial[c];
@@ -91,7 +100,8 @@ struct cpu_optimizer {
       if (t.size == 0) continue;
       expects(t.value != nullptr, name, ": tensor ", i, " has no values");
       for (int s = 0; s < states; ++s)
-        expects(t.state[s] != nullptr, name, ": tensor ", i, " lacks state ", s, ", expected ", states);
+        expects(t.state[s] != nullptr, name, ": tensor ", i, " lacks state ", s, ", expected ",
+                states);
     }
   }
 
@@ -118,7 +128,8 @@ struct cpu_optimizer {
         const index_t i = std::upper_bound(ends.begin(), ends.end(), c) - ends.begin();
         const auto& t = tensors[static_cast<std::size_t>(i)];
         const index_t first = (c - (i > 0 ? ends[i - 1] : 0)) * chunk;
-        f(simd::optimizer_kernels<decltype(instructions)>{}, t, first, std::min(chunk, t.size - first), c);
+        f(simd::optimizer_kernels<decltype(instructions)>{}, t, first,
+          std::min(chunk, t.size - first), c);
       });
     });
   }

@@ -36,16 +36,15 @@ struct cpu_routing {
                              index_table index, rows<T> weight, rows<T> dweight,
                              view<T, 2> dlogits) {
     for_each_token<T>(ctx, logits, [&](index_t t, std::span<T> scratch) {
-      gate.route_backward(row(logits, t), all(bias), row(index, t), row(weight, t),
-                          row(dweight, t), row(dlogits, t), scratch);
+      gate.route_backward(row(logits, t), all(bias), row(index, t), row(weight, t), row(dweight, t),
+                          row(dlogits, t), scratch);
     });
   }
 
   template <class Ctx, class Gate, class T>
   static void affinities(Ctx& ctx, const Gate& gate, rows<T> logits, view<T, 2> p) {
-    for_each_token<T>(ctx, logits, [&](index_t t, std::span<T>) {
-      gate.affinities(row(logits, t), row(p, t));
-    });
+    for_each_token<T>(ctx, logits,
+                      [&](index_t t, std::span<T>) { gate.affinities(row(logits, t), row(p, t)); });
   }
 
   template <class Ctx, class Gate, class T>
@@ -176,8 +175,7 @@ struct cpu_routing {
   static void for_each_token(Ctx& ctx, rows<T> logits, F&& f) {
     constexpr index_t chunk = 64;
     const workspace::scope scope(ctx.workspace());
-    const auto scratch =
-        ctx.template take<T>(ctx.device().pool().size(), 2 * logits.columns());
+    const auto scratch = ctx.template take<T>(ctx.device().pool().size(), 2 * logits.columns());
     parallel_for(ctx, ceil_div(logits.rows(), chunk), [&](index_t c, int worker) {
       for (index_t t = c * chunk; t < std::min((c + 1) * chunk, logits.rows()); ++t)
         f(t, std::span<T>(scratch.row(worker), static_cast<std::size_t>(scratch.columns())));

@@ -54,18 +54,19 @@ struct cpu_rows {
             extents_text(y));
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
-      parallel_rows(ctx, y.rows(), y.columns() * slots.columns(), [&](index_t begin, index_t count) {
-        for (index_t t = begin; t < begin + count; ++t) {
-          bool first = true;
-          for (index_t j = 0; j < slots.columns(); ++j) {
-            if (slots(t, j) < 0) continue;
-            kernels::scaled_add(weights.data ? weights(t, j) : T(1), x.row(slots(t, j)), y.row(t),
-                                y.columns(), first);
-            first = false;
-          }
-          if (first) std::fill_n(y.row(t), y.columns(), T(0));
-        }
-      });
+      parallel_rows(ctx, y.rows(), y.columns() * slots.columns(),
+                    [&](index_t begin, index_t count) {
+                      for (index_t t = begin; t < begin + count; ++t) {
+                        bool first = true;
+                        for (index_t j = 0; j < slots.columns(); ++j) {
+                          if (slots(t, j) < 0) continue;
+                          kernels::scaled_add(weights.data ? weights(t, j) : T(1),
+                                              x.row(slots(t, j)), y.row(t), y.columns(), first);
+                          first = false;
+                        }
+                        if (first) std::fill_n(y.row(t), y.columns(), T(0));
+                      }
+                    });
     });
   }
 
@@ -79,16 +80,18 @@ struct cpu_rows {
             " and weights ", extents_text(weights), " for x ", extents_text(x));
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
-      parallel_rows(ctx, dy.rows(), dy.columns() * slots.columns(), [&](index_t begin, index_t count) {
-        for (index_t t = begin; t < begin + count; ++t)
-          for (index_t j = 0; j < slots.columns(); ++j) {
-            dweights(t, j) = 0;
-            if (slots(t, j) < 0) continue;
-            const T* row = x.row(slots(t, j));
-            dweights(t, j) = kernels::dot(dy.row(t), row, dy.columns());
-            kernels::scaled_add(weights(t, j), dy.row(t), dx.row(slots(t, j)), dy.columns(), true);
-          }
-      });
+      parallel_rows(ctx, dy.rows(), dy.columns() * slots.columns(),
+                    [&](index_t begin, index_t count) {
+                      for (index_t t = begin; t < begin + count; ++t)
+                        for (index_t j = 0; j < slots.columns(); ++j) {
+                          dweights(t, j) = 0;
+                          if (slots(t, j) < 0) continue;
+                          const T* row = x.row(slots(t, j));
+                          dweights(t, j) = kernels::dot(dy.row(t), row, dy.columns());
+                          kernels::scaled_add(weights(t, j), dy.row(t), dx.row(slots(t, j)),
+                                              dy.columns(), true);
+                        }
+                    });
     });
   }
 };

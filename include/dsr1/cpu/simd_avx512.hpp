@@ -64,7 +64,9 @@ struct avx512 {
   DSR1_AVX512 static DSR1_INLINE vec max(const vec& a, const vec& b) {
     return {_mm512_maskz_max_ps(every, b.all, a.all)};
   }
-  DSR1_AVX512 static DSR1_INLINE vec sqrt(const vec& a) { return {_mm512_maskz_sqrt_ps(every, a.all)}; }
+  DSR1_AVX512 static DSR1_INLINE vec sqrt(const vec& a) {
+    return {_mm512_maskz_sqrt_ps(every, a.all)};
+  }
   DSR1_AVX512 static DSR1_INLINE mask less(const vec& a, const vec& b) {
     return {_mm512_cmp_ps_mask(a.all, b.all, _CMP_LT_OQ)};
   }
@@ -84,8 +86,9 @@ struct avx512 {
     const __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33654f), _CMP_NLT_UQ);
     x = _mm512_maskz_min_ps(every, _mm512_set1_ps(88.0f), x);
     x = _mm512_maskz_max_ps(every, _mm512_set1_ps(-88.0f), x);
-    const __m512 n = _mm512_maskz_roundscale_ps(every, _mm512_mul_ps(x, _mm512_set1_ps(1.44269502f)),
-                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 n =
+        _mm512_maskz_roundscale_ps(every, _mm512_mul_ps(x, _mm512_set1_ps(1.44269502f)),
+                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m512 r = _mm512_fmadd_ps(n, _mm512_set1_ps(-0.693359375f), x);
     r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194442e-4f), r);
     __m512 p = _mm512_set1_ps(1.3816791e-3f);

@@ -18,7 +18,7 @@ template <class T>
 struct generic {
   using value = T;
   static constexpr int width = 16;
-  static constexpr int tile_rows = 3;   // of a product's register tile
+  static constexpr int tile_rows = 3;  // of a product's register tile
   static constexpr int tile_vectors = 1;
 
   typedef T native __attribute__((vector_size(16)));
@@ -54,18 +54,18 @@ struct generic {
   }
   static DSR1_INLINE vec broadcast(const T* p) { return set(*p); }
 
-#define DSR1_LANEWISE(name, expression)                           \
-  static DSR1_INLINE vec name(const vec& a, const vec& b) {       \
-    vec r;                                                        \
-    _Pragma("GCC unroll 8") for (int i = 0; i < parts; ++i) {     \
-      const native x = a.part[i], y = b.part[i];                  \
-      r.part[i] = (expression);                                   \
-    }                                                             \
-    return r;                                                     \
+#define DSR1_LANEWISE(name, expression)                       \
+  static DSR1_INLINE vec name(const vec& a, const vec& b) {   \
+    vec r;                                                    \
+    _Pragma("GCC unroll 8") for (int i = 0; i < parts; ++i) { \
+      const native x = a.part[i], y = b.part[i];              \
+      r.part[i] = (expression);                               \
+    }                                                         \
+    return r;                                                 \
   }
   DSR1_LANEWISE(add, x + y)
   DSR1_LANEWISE(sub, x - y)
-  DSR1_LANEWISE(mul, x * y)
+  DSR1_LANEWISE(mul, x* y)
   DSR1_LANEWISE(div, x / y)
 #undef DSR1_LANEWISE
 

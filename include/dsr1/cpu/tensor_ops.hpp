@@ -32,9 +32,8 @@ void parallel_rows(Ctx& ctx, index_t rows, index_t row_size, F&& f) {
 struct cpu_tensor {
   template <class Ctx, class T>
   static void fill(Ctx& ctx, view<T, 1> x, std::type_identity_t<T> value) {
-    parallel_rows(ctx, x.rows(), 1, [&](index_t first, index_t count) {
-      std::fill_n(x.data + first, count, value);
-    });
+    parallel_rows(ctx, x.rows(), 1,
+                  [&](index_t first, index_t count) { std::fill_n(x.data + first, count, value); });
   }
 
   template <class Ctx, class T>

@@ -34,8 +34,12 @@ class packed_batch {
   index_t tokens() const { return tokens_; }
   /// Targets that count.
   index_t scored() const { return scored_; }
-  view<const std::int32_t, 1> inputs() const { return view<const std::int32_t, 1>(inputs_.data(), tokens_); }
-  view<const std::int32_t, 1> targets() const { return view<const std::int32_t, 1>(targets_.data(), tokens_); }
+  view<const std::int32_t, 1> inputs() const {
+    return view<const std::int32_t, 1>(inputs_.data(), tokens_);
+  }
+  view<const std::int32_t, 1> targets() const {
+    return view<const std::int32_t, 1>(targets_.data(), tokens_);
+  }
   /// Valid until the batch is filled again or moved.
   sequence_layout sequences() const { return std::span<const sequence>(sequences_); }
 
@@ -50,7 +54,8 @@ class packed_batch {
               std::int32_t end_of_document) {
     std::int32_t* in = inputs_.data() + tokens_;
     std::int32_t* out = targets_.data() + tokens_;
-    const index_t last = std::min(first + count, document.size());  // end of the targets that are tokens
+    const index_t last =
+        std::min(first + count, document.size());  // end of the targets that are tokens
     document.copy(first, last - first, out);
     if (first + count > document.size()) out[count - 1] = end_of_document;
     in[0] = first == 0 ? end_of_document : document[first - 1];

@@ -28,9 +28,10 @@ class dataset {
     for (const shard_entry& e : split.shards) {
       const std::string path = (manifest.folder / e.file).string();
       const token_shard& s = shards_.emplace_back(path, manifest.vocab, check);
-      expects(hash_text(s.hash()) == e.hash && s.documents() == e.documents && s.tokens() == e.tokens, path,
-              " has ", s.documents(), " documents, ", s.tokens(), " tokens and hash ", hash_text(s.hash()), "; ",
-              where, " says ", e.documents, ", ", e.tokens, " and ", e.hash);
+      expects(
+          hash_text(s.hash()) == e.hash && s.documents() == e.documents && s.tokens() == e.tokens,
+          path, " has ", s.documents(), " documents, ", s.tokens(), " tokens and hash ",
+          hash_text(s.hash()), "; ", where, " says ", e.documents, ", ", e.tokens, " and ", e.hash);
       ends_.push_back(documents() + s.documents());
       tokens_ += s.tokens();
       const std::uint64_t h = s.hash();

@@ -63,8 +63,10 @@ class duplicate_filter {
     line_.clear();
     for (const char c : line) {
       const bool blank = c == ' ' || c == '\t' || c == '\r';
-      if (!blank) line_ += c;
-      else if (!line_.empty() && line_.back() != ' ') line_ += ' ';
+      if (!blank)
+        line_ += c;
+      else if (!line_.empty() && line_.back() != ' ')
+        line_ += ' ';
     }
     if (!line_.empty() && line_.back() == ' ') line_.pop_back();
   }

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// The order in which a data set is read: endless and shuffled to train, once and in order to evaluate.
+// The order in which a data set is read: endless and shuffled to train, once and in order to
+// evaluate.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +14,9 @@
 namespace dsr1 {
 
 struct loader_options {
-  index_t tokens = 4096;   ///< of a batch, on one rank
-  index_t length = 512;    ///< longest sequence; longer documents are cut, and go on in a new sequence
+  index_t tokens = 4096;  ///< of a batch, on one rank
+  index_t length =
+      512;  ///< longest sequence; longer documents are cut, and go on in a new sequence
   std::uint64_t seed = 0;  ///< of the order of the documents
   int rank = 0;            ///< this process's share: batches are dealt to the ranks in turn
   int ranks = 1;
@@ -31,15 +33,20 @@ struct loader_state {
   bool operator==(const loader_state&) const = default;
 
   json to_json() const {
-    return {{"key", hash_text(key)}, {"data", hash_text(data)}, {"epoch", epoch}, {"document", document},
+    return {{"key", hash_text(key)},
+            {"data", hash_text(data)},
+            {"epoch", epoch},
+            {"document", document},
             {"offset", offset}};
   }
   /// Throws `error` naming source and key.
   static loader_state from_json(const json_object& o) {
     const auto number = [&](const char* name) {
       const auto digits = o.get<std::string>(name);
-      const bool valid = digits.size() == 16 && digits.find_first_not_of("0123456789abcdef") == std::string::npos;
-      expects(valid, o.source(), ": \"", name, "\" is \"", digits, "\", expected 16 hexadecimal digits");
+      const bool valid =
+          digits.size() == 16 && digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+      expects(valid, o.source(), ": \"", name, "\" is \"", digits,
+              "\", expected 16 hexadecimal digits");
       return static_cast<std::uint64_t>(std::stoull(digits, nullptr, 16));
     };
     return {number("key"), number("data"), data_detail::count_of(o, "epoch"),
@@ -50,8 +57,8 @@ struct loader_state {
 namespace data_detail {
 
 inline void check(const loader_options& o, const char* who) {
-  expects(o.tokens > 0 && o.length > 0, who, ": batches of ", o.tokens, " tokens in sequences of ", o.length,
-          ", expected one or more");
+  expects(o.tokens > 0 && o.length > 0, who, ": batches of ", o.tokens, " tokens in sequences of ",
+          o.length, ", expected one or more");
   expects(o.ranks > 0 && o.rank >= 0 && o.rank < o.ranks, who, ": rank ", o.rank, " of ", o.ranks);
 }
 
@@ -68,18 +75,22 @@ inline void check(const loader_options& o, const char* who) {
 class training_loader {
  public:
   training_loader(const dataset& data, loader_options options)
-      : data_(data), options_(options), state_{.key = options.seed, .data = data.hash()},
+      : data_(data),
+        options_(options),
+        state_{.key = options.seed, .data = data.hash()},
         order_(data.documents(), options.seed, 0) {
     data_detail::check(options, "training_loader");
     expects(data.targets() >= options.tokens * options.ranks, "the data set has ", data.targets(),
-            " targets, one batch for each of ", options.ranks, " ranks needs ", options.tokens * options.ranks);
+            " targets, one batch for each of ", options.ranks, " ranks needs ",
+            options.tokens * options.ranks);
   }
 
   void next(packed_batch& batch) {
-    expects(batch.capacity() >= options_.tokens, "training_loader: a batch with room for ", batch.capacity(),
-            " tokens, expected ", options_.tokens);
+    expects(batch.capacity() >= options_.tokens, "training_loader: a batch with room for ",
+            batch.capacity(), " tokens, expected ", options_.tokens);
     batch.clear();
-    for (int rank = 0; rank < options_.ranks; ++rank) walk(rank == options_.rank ? &batch : nullptr);
+    for (int rank = 0; rank < options_.ranks; ++rank)
+      walk(rank == options_.rank ? &batch : nullptr);
   }
 
   /// The state before the next batch.
@@ -90,12 +101,13 @@ class training_loader {
   void restore(const loader_state& state) {
     expects(state.data == data_.hash(), "the state belongs to the data set ", hash_text(state.data),
             ", this one is ", hash_text(data_.hash()));
-    expects(state.epoch >= 0 && state.document >= 0 && state.document < data_.documents(), "the state is at epoch ",
-            state.epoch, ", document ", state.document, "; the data set has ", data_.documents(), " documents");
+    expects(state.epoch >= 0 && state.document >= 0 && state.document < data_.documents(),
+            "the state is at epoch ", state.epoch, ", document ", state.document,
+            "; the data set has ", data_.documents(), " documents");
     const permutation order(data_.documents(), state.key, static_cast<std::uint64_t>(state.epoch));
     const index_t targets = data_.document(order(state.document)).size() + 1;
-    expects(state.offset >= 0 && state.offset < targets, "the state is at target ", state.offset, " of a document of ",
-            targets);
+    expects(state.offset >= 0 && state.offset < targets, "the state is at target ", state.offset,
+            " of a document of ", targets);
     state_ = state;
     order_ = order;
   }
@@ -137,18 +149,19 @@ class evaluation_pass {
   evaluation_pass(const dataset& data, loader_options options, index_t context = 0)
       : data_(data), options_(options), context_(context) {
     data_detail::check(options, "evaluation_pass");
-    expects(context >= 0 && context < options.length && context < options.tokens, "evaluation_pass: ", context,
-            " tokens of context in sequences of ", options.length, " and batches of ", options.tokens,
-            ", expected fewer than both");
+    expects(context >= 0 && context < options.length && context < options.tokens,
+            "evaluation_pass: ", context, " tokens of context in sequences of ", options.length,
+            " and batches of ", options.tokens, ", expected fewer than both");
   }
 
   /// Fills the next batch; false when nothing was left for any rank.
   bool next(packed_batch& batch) {
-    expects(batch.capacity() >= options_.tokens, "evaluation_pass: a batch with room for ", batch.capacity(),
-            " tokens, expected ", options_.tokens);
+    expects(batch.capacity() >= options_.tokens, "evaluation_pass: a batch with room for ",
+            batch.capacity(), " tokens, expected ", options_.tokens);
     batch.clear();
     if (document_ == data_.documents()) return false;
-    for (int rank = 0; rank < options_.ranks; ++rank) walk(rank == options_.rank ? &batch : nullptr);
+    for (int rank = 0; rank < options_.ranks; ++rank)
+      walk(rank == options_.rank ? &batch : nullptr);
     return true;
   }
 

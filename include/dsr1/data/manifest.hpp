@@ -30,8 +30,8 @@ struct shard_entry {
 };
 
 /// Training or held-out documents. `bytes` is the cleaned UTF-8 text that the tokens decode to, and
-/// nothing else: bits per byte = (nats over `tokens + documents` targets) / ln 2 / bytes, where each
-/// document costs one end-of-document token more than its text.
+/// nothing else: bits per byte = (nats over `tokens + documents` targets) / ln 2 / bytes, where
+/// each document costs one end-of-document token more than its text.
 struct data_split {
   std::vector<shard_entry> shards;
   index_t documents = 0;
@@ -71,8 +71,12 @@ namespace data_detail {
 inline json to_json(const data_split& split) {
   json shards = json::array();
   for (const shard_entry& s : split.shards)
-    shards.push_back({{"file", s.file}, {"documents", s.documents}, {"tokens", s.tokens}, {"hash", s.hash}});
-  return {{"documents", split.documents}, {"tokens", split.tokens}, {"bytes", split.bytes}, {"shards", shards}};
+    shards.push_back(
+        {{"file", s.file}, {"documents", s.documents}, {"tokens", s.tokens}, {"hash", s.hash}});
+  return {{"documents", split.documents},
+          {"tokens", split.tokens},
+          {"bytes", split.bytes},
+          {"shards", shards}};
 }
 
 /// A member that counts something.
@@ -85,14 +89,16 @@ inline index_t count_of(const json_object& o, const std::string& key) {
 /// A file name that stays inside the folder.
 inline std::string file_of(const json_object& o, const std::string& key) {
   auto name = o.get<std::string>(key);
-  expects(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos, o.source(),
-          ": \"", key, "\" is \"", name, "\", expected the name of a file in the same folder");
+  expects(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos,
+          o.source(), ": \"", key, "\" is \"", name,
+          "\", expected the name of a file in the same folder");
   return name;
 }
 
 inline std::vector<json_object> list_of(const json_object& o, const std::string& key) {
   const json list = o.get<json>(key);
-  expects(list.is_array(), o.source(), ": \"", key, "\" is ", list.type_name(), ", expected a list");
+  expects(list.is_array(), o.source(), ": \"", key, "\" is ", list.type_name(),
+          ", expected a list");
   std::vector<json_object> out;
   for (std::size_t i = 0; i < list.size(); ++i)
     out.emplace_back(list[i], text(o.source(), ": \"", key, "\"[", i, "]"));
@@ -113,7 +119,8 @@ inline data_split split_of(const json_object& o) {
   }
   expects(documents == split.documents, o.source(), ": \"documents\" is ", split.documents,
           ", the shards have ", documents);
-  expects(tokens == split.tokens, o.source(), ": \"tokens\" is ", split.tokens, ", the shards have ", tokens);
+  expects(tokens == split.tokens, o.source(), ": \"tokens\" is ", split.tokens,
+          ", the shards have ", tokens);
   return split;
 }
 
@@ -123,8 +130,13 @@ inline data_split split_of(const json_object& o) {
 inline void write_manifest(const std::filesystem::path& folder, const data_manifest& m) {
   json sources = json::array();
   for (const data_source& s : m.sources)
-    sources.push_back({{"name", s.name}, {"version", s.version}, {"licence", s.licence}, {"kind", s.kind},
-                       {"documents", s.documents}, {"tokens", s.tokens}, {"bytes", s.bytes}});
+    sources.push_back({{"name", s.name},
+                       {"version", s.version},
+                       {"licence", s.licence},
+                       {"kind", s.kind},
+                       {"documents", s.documents},
+                       {"tokens", s.tokens},
+                       {"bytes", s.bytes}});
   json rules = json::object();
   for (std::size_t i = 0; i < text_rule_names.size(); ++i)
     rules[std::string(text_rule_names[i])] = {{"documents", m.cleaning.rules[i].documents},
@@ -151,16 +163,16 @@ inline void write_manifest(const std::filesystem::path& folder, const data_manif
 inline data_manifest read_manifest(const std::filesystem::path& folder) {
   const json_object o = json_object::read((folder / "manifest.json").string());
   const int format = o.get<int>("format");
-  expects(format == data_manifest::format, o.source(), ": \"format\" is ", format, ", this program reads ",
-          data_manifest::format);
+  expects(format == data_manifest::format, o.source(), ": \"format\" is ", format,
+          ", this program reads ", data_manifest::format);
   data_manifest m;
   m.folder = folder;
   m.vocab = o.get<index_t>("vocab");
   expects(m.vocab > 0 && m.vocab <= 0x7fffffff, o.source(), ": \"vocab\" is ", m.vocab,
           ", expected 1 to 2147483647");
   m.end_of_document = o.get<std::int32_t>("end_of_document");
-  expects(m.end_of_document >= 0 && m.end_of_document < m.vocab, o.source(), ": \"end_of_document\" is ",
-          m.end_of_document, ", expected 0 to ", m.vocab - 1);
+  expects(m.end_of_document >= 0 && m.end_of_document < m.vocab, o.source(),
+          ": \"end_of_document\" is ", m.end_of_document, ", expected 0 to ", m.vocab - 1);
   m.tokenizer = data_detail::file_of(o, "tokenizer");
   m.tokenizer_hash = o.get<std::string>("tokenizer_hash");
   m.train = data_detail::split_of(o.object("train"));
@@ -174,7 +186,8 @@ inline data_manifest read_manifest(const std::filesystem::path& folder) {
   m.cleaning.kept_bytes = data_detail::count_of(cleaning, "kept_bytes");
   for (std::size_t i = 0; i < text_rule_names.size(); ++i) {
     const json_object rule = rules.object(std::string(text_rule_names[i]));
-    m.cleaning.rules[i] = {data_detail::count_of(rule, "documents"), data_detail::count_of(rule, "bytes")};
+    m.cleaning.rules[i] = {data_detail::count_of(rule, "documents"),
+                           data_detail::count_of(rule, "bytes")};
   }
   m.baselines = o.object("baselines").value();
   m.options = o.object("options").value();

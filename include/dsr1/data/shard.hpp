@@ -121,7 +121,8 @@ class shard_writer {
 /// The tokens of one document, inside a mapped shard.
 class token_run {
  public:
-  token_run(const std::byte* data, int width, index_t count) : data_(data), width_(width), count_(count) {}
+  token_run(const std::byte* data, int width, index_t count)
+      : data_(data), width_(width), count_(count) {}
 
   index_t size() const { return count_; }
   std::int32_t operator[](index_t i) const {
@@ -170,8 +171,7 @@ class token_shard {
     const bool fits = documents_fit && head.tokens <= (room - 8 * head.documents) / head.width &&
                       8 * head.documents + head.width * head.tokens == room;
     expects(fits, path, " has ", bytes.size(), " bytes, its header says ", head.documents,
-            " documents and ", head.tokens, " tokens of ", head.width,
-            " bytes; was it truncated?");
+            " documents and ", head.tokens, " tokens of ", head.width, " bytes; was it truncated?");
     expects(head.documents > 0, path, " has no documents");
     width_ = static_cast<int>(head.width);
     documents_ = static_cast<index_t>(head.documents);
@@ -207,8 +207,8 @@ class token_shard {
     index_t last = 0;
     for (index_t i = 0; i < documents_; ++i) {
       const index_t e = end(i);
-      expects(e > last && e <= tokens_, path(), ": document ", i, " ends at token ", e, ", expected ",
-              last + 1, " to ", tokens_);
+      expects(e > last && e <= tokens_, path(), ": document ", i, " ends at token ", e,
+              ", expected ", last + 1, " to ", tokens_);
       last = e;
     }
     expects(last == tokens_, path(), ": the documents end at token ", last, ", expected ", tokens_);
@@ -218,7 +218,8 @@ class token_shard {
     const std::span<const std::byte> bytes = file_.bytes();
     content_hash hash;
     hash.add(bytes.data(), shard_format::hashed_head);
-    hash.add(bytes.data() + sizeof(shard_format::header), bytes.size() - sizeof(shard_format::header));
+    hash.add(bytes.data() + sizeof(shard_format::header),
+             bytes.size() - sizeof(shard_format::header));
     expects(hash.value() == hash_, path(), " was damaged or edited: its content hash is ",
             hash.value(), ", its header says ", hash_);
     const token_run all(token_data(), width_, tokens_);

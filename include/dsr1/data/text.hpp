@@ -26,7 +26,7 @@ enum class text_rule {
 };
 
 inline constexpr std::array<std::string_view, 9> text_rule_names = {
-    "kept",       "empty",       "binary",    "encoding",       "too_short",
+    "kept",       "empty",       "binary",    "encoding",      "too_short",
     "long_lines", "few_letters", "duplicate", "near_duplicate"};
 
 constexpr std::string_view name_of(text_rule rule) {

@@ -18,7 +18,8 @@
 namespace dsr1 {
 
 /// Takes the lock that tells a file in work from one that a killed program left behind; the system
-/// drops it when a program ends. False when somebody holds it. A file system without locks grants it.
+/// drops it when a program ends. False when somebody holds it. A file system without locks grants
+/// it.
 inline bool lock_for_writing(const open_file& file) {
   return ::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
@@ -80,13 +81,13 @@ class atomic_file {
 enum class existing { keep, replace };
 
 /// A folder filled under the temporary name "<path>.tmp" and renamed by `commit`, after fsync of
-/// everything in it. Without `commit` it is removed, and so is, by the next writer of this path, one
-/// that a killed program left. Two writers of one path at a time: the second gets an error.
+/// everything in it. Without `commit` it is removed, and so is, by the next writer of this path,
+/// one that a killed program left. Two writers of one path at a time: the second gets an error.
 ///
-/// Replacing: the two names are exchanged in one call of the system (renameat2 on Linux), so that at
-/// every moment the path holds one of the two, whole; then the old one is removed. Where the system
-/// or the file system cannot do that, `commit` throws and the old folder stays. A crash between
-/// exchange and removal leaves the old one under the temporary name.
+/// Replacing: the two names are exchanged in one call of the system (renameat2 on Linux), so that
+/// at every moment the path holds one of the two, whole; then the old one is removed. Where the
+/// system or the file system cannot do that, `commit` throws and the old folder stays. A crash
+/// between exchange and removal leaves the old one under the temporary name.
 class atomic_folder {
  public:
   explicit atomic_folder(const std::filesystem::path& path)

@@ -52,17 +52,27 @@ constexpr bool is_floating(dtype type) {
 /// The type whose elements are a T.
 template <class T>
 constexpr dtype dtype_for() {
-  if constexpr (std::is_same_v<T, double>) return dtype::f64;
-  else if constexpr (std::is_same_v<T, float>) return dtype::f32;
-  else if constexpr (std::is_same_v<T, half>) return dtype::f16;
-  else if constexpr (std::is_same_v<T, bf16>) return dtype::bf16;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return dtype::i64;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return dtype::i32;
-  else if constexpr (std::is_same_v<T, std::int16_t>) return dtype::i16;
-  else if constexpr (std::is_same_v<T, std::int8_t>) return dtype::i8;
-  else if constexpr (std::is_same_v<T, bool>) return dtype::boolean;
+  if constexpr (std::is_same_v<T, double>)
+    return dtype::f64;
+  else if constexpr (std::is_same_v<T, float>)
+    return dtype::f32;
+  else if constexpr (std::is_same_v<T, half>)
+    return dtype::f16;
+  else if constexpr (std::is_same_v<T, bf16>)
+    return dtype::bf16;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return dtype::i64;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return dtype::i32;
+  else if constexpr (std::is_same_v<T, std::int16_t>)
+    return dtype::i16;
+  else if constexpr (std::is_same_v<T, std::int8_t>)
+    return dtype::i8;
+  else if constexpr (std::is_same_v<T, bool>)
+    return dtype::boolean;
   else {
-    static_assert(std::is_same_v<T, std::uint8_t>, "safetensors files have no type for these elements");
+    static_assert(std::is_same_v<T, std::uint8_t>,
+                  "safetensors files have no type for these elements");
     return dtype::u8;
   }
 }

@@ -70,8 +70,10 @@ inline json parse_json(std::string_view text, const std::string& source,
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
-      if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
     } else if (c == '"') {
       quoted = true;
     } else if (c == '{' || c == '[') {
@@ -94,10 +96,13 @@ inline json read_json(const std::filesystem::path& path) {
 /// A JSON object together with the name of its file, for typed access to its members.
 class json_object {
  public:
-  json_object(json value, std::string source) : value_(std::move(value)), source_(std::move(source)) {
+  json_object(json value, std::string source)
+      : value_(std::move(value)), source_(std::move(source)) {
     expects(value_.is_object(), source_, " is ", value_.type_name(), ", expected an object");
   }
-  static json_object read(const std::filesystem::path& path) { return {read_json(path), path.string()}; }
+  static json_object read(const std::filesystem::path& path) {
+    return {read_json(path), path.string()};
+  }
 
   const json& value() const { return value_; }
   const std::string& source() const { return source_; }
@@ -119,7 +124,8 @@ class json_object {
   template <class T>
   T get_between(const std::string& key, T low, T high) const {
     const T v = get<T>(key);
-    expects(v >= low && v <= high, source_, ": \"", key, "\" is ", v, ", expected ", low, " to ", high);
+    expects(v >= low && v <= high, source_, ": \"", key, "\" is ", v, ", expected ", low, " to ",
+            high);
     return v;
   }
 
@@ -130,8 +136,8 @@ class json_object {
   /// Throws `error` for a member that is none of these, naming the nearest that is.
   void expect_only(std::initializer_list<std::string_view> known) const {
     for (const auto& [key, value] : value_.items())
-      expects(std::find(known.begin(), known.end(), key) != known.end(), source_, ": unknown key \"", key,
-              "\"", suggestion(key, known));
+      expects(std::find(known.begin(), known.end(), key) != known.end(), source_,
+              ": unknown key \"", key, "\"", suggestion(key, known));
   }
 
  private:
@@ -148,7 +154,8 @@ class json_object {
   template <class T>
   T convert(const json& v, const std::string& label) const {
     const auto must = [&](bool holds, const auto&... expected) {
-      if (!holds) throw error(text(source_, ": ", label, " is ", shown(v), ", expected ", expected...));
+      if (!holds)
+        throw error(text(source_, ": ", label, " is ", shown(v), ", expected ", expected...));
     };
     if constexpr (std::same_as<T, bool>) {
       must(v.is_boolean(), "true or false");
@@ -162,7 +169,10 @@ class json_object {
       must(std::isfinite(v.get<T>()), "a number up to ", std::numeric_limits<T>::max());
     } else if constexpr (std::same_as<T, std::string>) {
       must(v.is_string(), "text");
-    } else if constexpr (requires { typename T::value_type; requires std::same_as<T, std::vector<typename T::value_type>>; }) {
+    } else if constexpr (requires {
+                           typename T::value_type;
+                           requires std::same_as<T, std::vector<typename T::value_type>>;
+                         }) {
       must(v.is_array(), "a list");
       T out;
       for (std::size_t i = 0; i < v.size(); ++i)

@@ -28,7 +28,8 @@ std::uint64_t save_parameters(Ctx& ctx, const std::filesystem::path& path, Layer
                               std::map<std::string, std::string> metadata = {}) {
   safetensors_writer out(path, std::move(metadata));
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
-    expects(p.allocated(), "parameter ", name.str(), " has no memory yet; call dsr1::initialize first");
+    expects(p.allocated(), "parameter ", name.str(),
+            " has no memory yet; call dsr1::initialize first");
     out.declare(name.str(), dtype_for<T>(), shape_of(p));
   });
   layer.for_each_parameter([&]<class T>(const parameter_name&, parameter<T>& p) {
@@ -64,11 +65,12 @@ void load_parameters(Ctx& ctx, const Source& source, Layer& layer) {
   });
   std::string list;
   for (const std::string& name : unused) list += (list.empty() ? "" : ", ") + name;
-  expects(unused.empty(), source.path(), " has ", unused.size(), " tensors that the model does not know: ",
-          list);
+  expects(unused.empty(), source.path(), " has ", unused.size(),
+          " tensors that the model does not know: ", list);
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     const stored_tensor& t = *source.find(name.str());
-    if (t.holds<T>()) return Ctx::backend::upload(ctx, t.elements<T>().data(), p.values().as(p.size()));
+    if (t.holds<T>())
+      return Ctx::backend::upload(ctx, t.elements<T>().data(), p.values().as(p.size()));
     std::vector<T> host(static_cast<std::size_t>(p.size()));
     t.copy_to(host.data());
     Ctx::backend::upload(ctx, static_cast<const T*>(host.data()), p.values().as(p.size()));

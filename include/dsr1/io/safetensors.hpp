@@ -39,13 +39,15 @@ struct stored_tensor {
   /// boundary of T (its writer decides; ours begins the data at a multiple of 8).
   template <class T>
   bool holds() const {
-    return type == dtype_for<T>() && reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(T) == 0;
+    return type == dtype_for<T>() &&
+           reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(T) == 0;
   }
   /// The elements where they are, if `holds<T>()`; throws `error` otherwise.
   template <class T>
   std::span<const T> elements() const {
     expects(type == dtype_for<T>(), "tensor ", text(), " read as ", info_of(dtype_for<T>()).name);
-    expects(holds<T>(), "tensor ", text(), " does not begin at a multiple of ", alignof(T), " bytes");
+    expects(holds<T>(), "tensor ", text(), " does not begin at a multiple of ", alignof(T),
+            " bytes");
     return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(size())};
   }
 
@@ -54,18 +56,29 @@ struct stored_tensor {
   template <std::floating_point T>
   void copy_to(T* to) const {
     switch (type) {
-      case dtype::f64: return convert<double>(to);
-      case dtype::f32: return convert<float>(to);
-      case dtype::f16: return convert<half>(to);
-      case dtype::bf16: return convert<bf16>(to);
-      case dtype::i64: return convert<std::int64_t>(to);
-      case dtype::i32: return convert<std::int32_t>(to);
-      case dtype::i16: return convert<std::int16_t>(to);
-      case dtype::i8: return convert<std::int8_t>(to);
-      case dtype::u8: return convert<std::uint8_t>(to);
-      case dtype::boolean: return convert<std::uint8_t>(to);
+      case dtype::f64:
+        return convert<double>(to);
+      case dtype::f32:
+        return convert<float>(to);
+      case dtype::f16:
+        return convert<half>(to);
+      case dtype::bf16:
+        return convert<bf16>(to);
+      case dtype::i64:
+        return convert<std::int64_t>(to);
+      case dtype::i32:
+        return convert<std::int32_t>(to);
+      case dtype::i16:
+        return convert<std::int16_t>(to);
+      case dtype::i8:
+        return convert<std::int8_t>(to);
+      case dtype::u8:
+        return convert<std::uint8_t>(to);
+      case dtype::boolean:
+        return convert<std::uint8_t>(to);
       case dtype::f8_e4m3:
-      case dtype::f8_e5m2: break;
+      case dtype::f8_e5m2:
+        break;
     }
     throw error(dsr1::text("cannot convert ", text(), " without its scales"));
   }
@@ -93,14 +106,14 @@ template <class S>
 concept tensor_source = requires(const S& source, const std::string& name) {
   { source.find(name) } -> std::convertible_to<const stored_tensor*>;  // null when it has none
   { source.tensors() } -> std::convertible_to<const std::map<std::string, stored_tensor>&>;
-  { source.path() } -> std::convertible_to<std::string>;               // for messages
+  { source.path() } -> std::convertible_to<std::string>;  // for messages
 };
 
 /// A mapped safetensors file: 8 bytes of header length (little-endian), a JSON header, the data.
 /// Opening reads the header only, not the data. Throws `error` naming the file and the tensor when
-/// the header is longer than the file or 100 MB, is no JSON object or names a tensor twice, and when
-/// a tensor has an unknown type, a shape that overflows or does not fit its bytes, or bytes outside
-/// the file or shared with another; the tensors must cover the data. The rules are those of
+/// the header is longer than the file or 100 MB, is no JSON object or names a tensor twice, and
+/// when a tensor has an unknown type, a shape that overflows or does not fit its bytes, or bytes
+/// outside the file or shared with another; the tensors must cover the data. The rules are those of
 /// https://github.com/huggingface/safetensors#format.
 class safetensors {
  public:
@@ -118,7 +131,8 @@ class safetensors {
   /// Throws `error` naming the file and the nearest name in it.
   const stored_tensor& at(const std::string& name) const {
     const stored_tensor* t = find(name);
-    expects(t != nullptr, path(), " has no tensor \"", name, "\"", t ? "" : suggestion(name, names()));
+    expects(t != nullptr, path(), " has no tensor \"", name, "\"",
+            t ? "" : suggestion(name, names()));
     return *t;
   }
 
@@ -166,22 +180,27 @@ class safetensors {
       if (event == json::parse_event_t::object_start && depth == 1) seen[2].clear();
       if (event == json::parse_event_t::key && (depth == 1 || depth == 2)) {
         const std::string& name = parsed.get_ref<const std::string&>();
-        expects(seen[depth].insert(name).second, path(), ": ", depth == 1 ? "two tensors are called \"" : "two members of a tensor are called \"", name, "\"");
+        expects(seen[depth].insert(name).second, path(), ": ",
+                depth == 1 ? "two tensors are called \"" : "two members of a tensor are called \"",
+                name, "\"");
       }
       return true;
     });
   }
 
   void read_metadata(const json& entry) {
-    expects(entry.is_object(), path(), ": __metadata__ is ", entry.type_name(), ", expected an object");
+    expects(entry.is_object(), path(), ": __metadata__ is ", entry.type_name(),
+            ", expected an object");
     for (const auto& [key, value] : entry.items()) {
-      expects(value.is_string(), path(), ": __metadata__ \"", key, "\" is ", shown(value), ", expected text");
+      expects(value.is_string(), path(), ": __metadata__ \"", key, "\" is ", shown(value),
+              ", expected text");
       metadata_.emplace(key, value.get<std::string>());
     }
   }
 
   /// Returns where in the data the tensor begins.
-  std::uint64_t read_tensor(const json_object& one, const std::string& name, std::span<const std::byte> data) {
+  std::uint64_t read_tensor(const json_object& one, const std::string& name,
+                            std::span<const std::byte> data) {
     stored_tensor t;
     const auto type_name = one.get<std::string>("dtype");
     const auto type = dtype_of(type_name);
@@ -195,19 +214,20 @@ class safetensors {
     bool none = false;
     for (const std::uint64_t extent : shape) {
       none = none || extent == 0;
-      expects(extent == 0 || (extent < most && !__builtin_mul_overflow(bytes, extent, &bytes) && bytes < most),
+      expects(extent == 0 ||
+                  (extent < most && !__builtin_mul_overflow(bytes, extent, &bytes) && bytes < most),
               one.source(), ": the shape ", shown(one.value()["shape"]), " is too large");
       t.shape.push_back(static_cast<index_t>(extent));
     }
     if (none) bytes = 0;
-    expects(offsets.size() == 2, one.source(), ": data_offsets are ", shown(one.value()["data_offsets"]),
-            ", expected two numbers");
+    expects(offsets.size() == 2, one.source(), ": data_offsets are ",
+            shown(one.value()["data_offsets"]), ", expected two numbers");
     const std::uint64_t first = offsets[0], last = offsets[1];
-    expects(first <= last && last <= data.size(), one.source(), ": data_offsets ", first, " to ", last,
-            " are outside the ", data.size(), " bytes of data");
+    expects(first <= last && last <= data.size(), one.source(), ": data_offsets ", first, " to ",
+            last, " are outside the ", data.size(), " bytes of data");
     t.bytes = data.subspan(first, last - first);
-    expects(last - first == bytes, one.source(), ": ", last - first, " bytes for ", t.text(), ", expected ",
-            bytes);
+    expects(last - first == bytes, one.source(), ": ", last - first, " bytes for ", t.text(),
+            ", expected ", bytes);
     tensors_.emplace(name, std::move(t));
     return first;
   }
@@ -215,8 +235,10 @@ class safetensors {
   void expect_cover(const std::map<std::uint64_t, range>& used, std::uint64_t size) const {
     std::uint64_t end = 0;
     for (const auto& [first, rest] : used) {
-      expects(first >= end, path(), ": tensor \"", rest.second, "\": its bytes overlap those before ", end);
-      expects(first <= end, path(), ": no tensor has the ", first - end, " bytes before \"", rest.second, "\"");
+      expects(first >= end, path(), ": tensor \"", rest.second,
+              "\": its bytes overlap those before ", end);
+      expects(first <= end, path(), ": no tensor has the ", first - end, " bytes before \"",
+              rest.second, "\"");
       end = rest.first;
     }
     expects(end == size, path(), ": the tensors use ", end, " bytes of data, the file has ", size);

@@ -34,11 +34,11 @@ class safetensors_writer {
     expects(!header_.contains(name), file_.path(), ": tensor \"", name, "\" declared twice");
     index_t bytes = info_of(type).bytes;
     for (const index_t extent : shape)
-      expects(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), file_.path(), ": tensor \"",
-              name, "\" has an extent of ", extent, ", negative or too large");
+      expects(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), file_.path(),
+              ": tensor \"", name, "\" has an extent of ", extent, ", negative or too large");
     index_t end = 0;
-    expects(!__builtin_add_overflow(declared(), bytes, &end), file_.path(), ": too many bytes at tensor \"",
-            name, "\"");
+    expects(!__builtin_add_overflow(declared(), bytes, &end), file_.path(),
+            ": too many bytes at tensor \"", name, "\"");
     header_[name] = {
         {"dtype", info_of(type).name}, {"shape", shape}, {"data_offsets", {declared(), end}}};
     tensors_.push_back({name, end});
@@ -62,8 +62,8 @@ class safetensors_writer {
   void commit() {
     start();
     for (const auto& [name, end] : tensors_)
-      expects(written_ >= end, file_.path(), ": ", end - written_, " bytes are missing up to the end of ",
-              "tensor \"", name, "\"");
+      expects(written_ >= end, file_.path(), ": ", end - written_,
+              " bytes are missing up to the end of ", "tensor \"", name, "\"");
     file_.commit();
   }
 

@@ -15,8 +15,8 @@
 namespace dsr1 {
 
 struct cross_entropy_options {
-  double z = 0;                           ///< coefficient of the z-loss, z lse^2 per token
-  index_t chunk_bytes = index_t{8} << 20; ///< logits that exist at one time
+  double z = 0;                            ///< coefficient of the z-loss, z lse^2 per token
+  index_t chunk_bytes = index_t{8} << 20;  ///< logits that exist at one time
 };
 
 /// Sums over the tokens that count (targets of -1 do not).
@@ -32,7 +32,8 @@ struct token_loss {
   }
 };
 
-/// logits = h W^T with h [tokens, dim] and W [vocab, dim]; loss[t] = -log softmax(logits[t])[target]
+/// logits = h W^T with h [tokens, dim] and W [vocab, dim]; loss[t] = -log
+/// softmax(logits[t])[target]
 /// (+ z-loss), computed for a chunk of tokens at a time, so that memory does not grow with
 /// tokens times vocabulary. The size of the chunks changes no bit of the result.
 /// Targets lie in host memory; -1 marks a token that does not count.
@@ -90,7 +91,8 @@ class cross_entropy {
       total.tokens += targets[t] >= 0;
     }
     const index_t row_bytes = vocab * static_cast<index_t>(sizeof(T));
-    const index_t size = std::clamp<index_t>(options_.chunk_bytes / row_bytes, 8, std::max<index_t>(8, tokens));
+    const index_t size =
+        std::clamp<index_t>(options_.chunk_bytes / row_bytes, 8, std::max<index_t>(8, tokens));
     const workspace::scope scope(ctx.workspace());
     const auto device_targets = ctx.template take<std::int32_t>(tokens);
     Ctx::backend::upload(ctx, targets.data, device_targets);

@@ -75,8 +75,8 @@ class causal_lm {
   view<T, 2> logits(Ctx& ctx, view<const T, 2> h) {
     const auto y = ctx.template take<T>(h.rows(), vocab_);
     Ctx::backend::matmul(ctx, matrix<const T>(h),
-                         transposed(std::as_const(head()).template value<2>()), y,
-                         accumulate::no, view<const T, 1>());
+                         transposed(std::as_const(head()).template value<2>()), y, accumulate::no,
+                         view<const T, 1>());
     return y;
   }
 

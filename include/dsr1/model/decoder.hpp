@@ -83,8 +83,8 @@ class decoder {
     parts_.clear();
     for (const decode_input& in : inputs) {
       if (first >= in.tokens.size()) continue;
-      const auto part =
-          in.tokens.subspan(first, std::min(static_cast<std::size_t>(chunk_), in.tokens.size() - first));
+      const auto part = in.tokens.subspan(
+          first, std::min(static_cast<std::size_t>(chunk_), in.tokens.size() - first));
       parts_.push_back({.begin = static_cast<index_t>(tokens_.size()),
                         .length = static_cast<index_t>(part.size()),
                         .position = length(in.slot),

@@ -22,9 +22,9 @@ enum class family { gpt_oss, mixtral, qwen3_moe };
 
 /// The type of such a model; all sizes come from the constructor.
 template <class Gate, class T = float, class Balance = no_balance>
-using published_lm = causal_lm<
-    repeat<sequential<residual<pre_norm<attention<attention_shape{}, T>>>,
-                      residual<pre_norm<moe<moe_shape{}, Gate, Balance, T>>>>>>;
+using published_lm =
+    causal_lm<repeat<sequential<residual<pre_norm<attention<attention_shape{}, T>>>,
+                                residual<pre_norm<moe<moe_shape{}, Gate, Balance, T>>>>>>;
 
 /// The values of our parameter `name` ("layers.3.attention.qkv.weight"), gathered from tensors of a
 /// published checkpoint: find(published name) gives a `stored_tensor` or throws. Differences of
@@ -71,7 +71,8 @@ std::vector<T> published_values(family which, std::string_view name, index_t exp
     // [experts, in, out] there, [experts, out, in] here.
     const auto transposed_experts = [&](const std::string& published) {
       const stored_tensor& t = find(published);
-      expects(t.shape.size() == 3, "tensor ", published, " is ", t.text(), ", expected three extents");
+      expects(t.shape.size() == 3, "tensor ", published, " is ", t.text(),
+              ", expected three extents");
       const std::vector<T> from = all(published);
       std::vector<T> to(from.size());
       const index_t in = t.shape[1], out = t.shape[2];
@@ -92,7 +93,8 @@ std::vector<T> published_values(family which, std::string_view name, index_t exp
     const bool mixtral = which == family::mixtral;
     const std::string mlp = layer + (mixtral ? "block_sparse_moe." : "mlp.");
     const auto of_expert = [&](index_t e, const char* mixtral_name, const char* qwen_name) {
-      return mlp + "experts." + std::to_string(e) + "." + (mixtral ? mixtral_name : qwen_name) + ".weight";
+      return mlp + "experts." + std::to_string(e) + "." + (mixtral ? mixtral_name : qwen_name) +
+             ".weight";
     };
     if (part == "moe.router.weight") return all(mlp + "gate.weight");
     if (part == "moe.experts.up" || part == "moe.experts.down") {
@@ -123,8 +125,8 @@ void load_published(Ctx& ctx, Model& model, family which, Find&& find) {
   model.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     const index_t experts = p.traits().counts_load || p.traits().per_expert ? p.extent(0) : 0;
     const std::vector<T> values = published_values<T>(which, name.str(), experts, find);
-    expects(static_cast<index_t>(values.size()) == p.size(), "parameter ", name.str(), " has ", p.size(),
-            " numbers, the checkpoint gives ", values.size());
+    expects(static_cast<index_t>(values.size()) == p.size(), "parameter ", name.str(), " has ",
+            p.size(), " numbers, the checkpoint gives ", values.size());
     Ctx::backend::upload(ctx, values.data(), p.values().as(p.size()));
   });
 }

@@ -18,8 +18,8 @@ namespace dsr1 {
 /// What a balance policy sees of one forward pass.
 template <class T>
 struct balance_input {
-  view<const T, 2> logits;              ///< [tokens, experts]
-  view<const std::int32_t, 2> index;    ///< [tokens, k], as chosen
+  view<const T, 2> logits;            ///< [tokens, experts]
+  view<const std::int32_t, 2> index;  ///< [tokens, k], as chosen
   sequence_layout sequences;
 };
 
@@ -27,13 +27,13 @@ struct balance_input {
 /// policy.backward(ctx, gate, input, saved, scale, dlogits) adds scale times its gradient.
 /// `bias_rate` above zero asks for the bias of auxiliary-loss-free balancing with that step.
 template <class B, class Ctx, class Gate, class T>
-concept balance_policy = requires(const B& policy, Ctx& ctx, const Gate& gate,
-                                  const balance_input<T>& input,
-                                  typename B::template saved<T>& saved, view<T, 2> dlogits) {
-  { policy.forward(ctx, gate, input, saved) } -> std::convertible_to<double>;
-  policy.backward(ctx, gate, input, saved, double{}, dlogits);
-  { policy.bias_rate() } -> std::convertible_to<double>;
-};
+concept balance_policy =
+    requires(const B& policy, Ctx& ctx, const Gate& gate, const balance_input<T>& input,
+             typename B::template saved<T>& saved, view<T, 2> dlogits) {
+      { policy.forward(ctx, gate, input, saved) } -> std::convertible_to<double>;
+      policy.backward(ctx, gate, input, saved, double{}, dlogits);
+      { policy.bias_rate() } -> std::convertible_to<double>;
+    };
 
 /// No balancing.
 struct no_balance {
@@ -146,8 +146,8 @@ struct sequence_loss {
     const auto index = ctx.template take<std::int32_t>(in.index.rows(), k);
     const auto weight = ctx.template take<T>(in.index.rows(), k);
     Ctx::backend::route(ctx, gate, in.logits, view<const T, 1>(), index, weight);
-    return detail::load_loss(ctx, gate, in.logits, view<const std::int32_t, 2>(index),
-                             coefficient, static_cast<double>(k), s);
+    return detail::load_loss(ctx, gate, in.logits, view<const std::int32_t, 2>(index), coefficient,
+                             static_cast<double>(k), s);
   }
   template <class Ctx, class Gate, class T>
   void backward(Ctx& ctx, const Gate& gate, const balance_input<T>& in, saved<T>& s, double scale,

@@ -18,9 +18,9 @@ struct top_k_gate {
   Score score = {};
   bool normalize = true;
   double scale = 1;
-  double epsilon = 0;       ///< transformers adds 1e-20 in DeepSeek-V3; the paper does not
-  index_t groups = 1;       ///< experts are cut into this many groups ...
-  index_t top_groups = 1;   ///< ... of which so many take part
+  double epsilon = 0;      ///< transformers adds 1e-20 in DeepSeek-V3; the paper does not
+  index_t groups = 1;      ///< experts are cut into this many groups ...
+  index_t top_groups = 1;  ///< ... of which so many take part
   group_score group_rule = group_score::best_two;
 
   template <class T>
@@ -44,7 +44,8 @@ struct top_k_gate {
   template <class T>
   void route_backward(std::span<const T> logits, std::span<const T>,
                       std::span<const std::int32_t> index, std::span<const T>,
-                      std::span<const T> dweight, std::span<T> dlogits, std::span<T> scratch) const {
+                      std::span<const T> dweight, std::span<T> dlogits,
+                      std::span<T> scratch) const {
     const std::size_t experts = logits.size();
     const std::span<T> s = scratch.first(experts), ds = scratch.subspan(experts, experts);
     score.forward(logits, s);
@@ -58,8 +59,7 @@ struct top_k_gate {
     sum = total(sum);
     for (std::size_t j = 0; j < index.size(); ++j)
       ds[static_cast<std::size_t>(index[j])] =
-          static_cast<T>(scale) *
-          (normalize ? (dweight[j] - projection / sum) / sum : dweight[j]);
+          static_cast<T>(scale) * (normalize ? (dweight[j] - projection / sum) / sum : dweight[j]);
     std::fill(dlogits.begin(), dlogits.end(), T(0));
     score.backward(logits, std::span<const T>(s), std::span<const T>(ds), dlogits);
   }
@@ -148,8 +148,8 @@ struct top_k_softmax_gate {
   void check(index_t, index_t) const {}
 };
 
-using softmax_gate = top_k_gate<softmax_score>;              ///< Mixtral, Qwen3-MoE, DeepSeek-V2
-using sigmoid_gate = top_k_gate<sigmoid_score>;              ///< DeepSeek-V3
+using softmax_gate = top_k_gate<softmax_score>;  ///< Mixtral, Qwen3-MoE, DeepSeek-V2
+using sigmoid_gate = top_k_gate<sigmoid_score>;  ///< DeepSeek-V3
 using sqrt_softplus_gate = top_k_gate<sqrt_softplus_score>;
 
 static_assert(gate_policy<softmax_gate, float> && gate_policy<sigmoid_gate, double> &&

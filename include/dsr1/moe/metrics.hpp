@@ -61,8 +61,9 @@ struct load_matrix {
   double relative(index_t layer, index_t expert) const {
     double sum = 0;
     for (const double c : row(layer)) sum += c;
-    return sum > 0 ? row(layer)[static_cast<std::size_t>(expert)] * static_cast<double>(experts) / sum
-                   : 0;
+    return sum > 0
+               ? row(layer)[static_cast<std::size_t>(expert)] * static_cast<double>(experts) / sum
+               : 0;
   }
   /// The worst MaxVio over the layers.
   double max_violation() const {
@@ -99,7 +100,8 @@ void collect_load(Ctx& ctx, Layer& model, load_matrix& total) {
       T* const counts = reinterpret_cast<T*>(total.staging.data());
       Ctx::backend::download(ctx, view<const T, 1>(p.template gradient<1>()), counts);
       for (index_t e = 0; e < p.size(); ++e)
-        total.counts[static_cast<std::size_t>(layer * experts + e)] += static_cast<double>(counts[e]);
+        total.counts[static_cast<std::size_t>(layer * experts + e)] +=
+            static_cast<double>(counts[e]);
     }
     ++layer;
   });

@@ -16,18 +16,20 @@ namespace dsr1 {
 
 struct moe_shape {
   index_t dim = dynamic;
-  index_t hidden = dynamic;    ///< of one expert
+  index_t hidden = dynamic;  ///< of one expert
   index_t experts = dynamic;
   index_t top_k = dynamic;
-  index_t shared_hidden = 0;   ///< of the shared expert; 0 means none
-  bool router_bias = false;    ///< what a type leaves out (shared expert, biases), its constructor
-  bool expert_bias = false;    ///< may still add
+  index_t shared_hidden = 0;  ///< of the shared expert; 0 means none
+  bool router_bias = false;   ///< what a type leaves out (shared expert, biases), its constructor
+  bool expert_bias = false;   ///< may still add
 
   /// Trained numbers of one expert, of a layer of this shape, and of those that work on a token.
   constexpr index_t expert_parameters() const {
     return 3 * dim * hidden + (expert_bias ? 2 * hidden + dim : 0);
   }
-  constexpr index_t parameters() const { return common_parameters() + experts * expert_parameters(); }
+  constexpr index_t parameters() const {
+    return common_parameters() + experts * expert_parameters();
+  }
   constexpr index_t active_parameters() const {
     return common_parameters() + top_k * expert_parameters();
   }
@@ -79,10 +81,10 @@ class moe {
         gate_(std::move(gate)),
         balance_(std::move(balance)),
         router_({.in = shape_.dim, .out = shape_.experts, .bias = shape_.router_bias}),
-        bias_({shape_.experts}, {.update = balance_.bias_rate() > 0 ? update_rule::balance
-                                                                    : update_rule::none,
-                                 .counts_load = true,
-                                 .rate = balance_.bias_rate()}),
+        bias_({shape_.experts},
+              {.update = balance_.bias_rate() > 0 ? update_rule::balance : update_rule::none,
+               .counts_load = true,
+               .rate = balance_.bias_rate()}),
         experts_({.dim = shape_.dim,
                   .hidden = shape_.hidden,
                   .experts = shape_.experts,
@@ -123,8 +125,7 @@ class moe {
     s.plan.make(ctx, limit(ctx, s.index, s.weight), shape_.experts);
     s.rows = experts_.forward(ctx, s.plan.dispatch(ctx, s.x), s.plan.groups(), s.experts);
     const auto y = s.plan.combine(ctx, s.rows, s.weight);
-    if (shared_)
-      Ctx::backend::add(ctx, view<const T, 2>(shared_->forward(ctx, s.x, s.shared)), y);
+    if (shared_) Ctx::backend::add(ctx, view<const T, 2>(shared_->forward(ctx, s.x, s.shared)), y);
     return y;
   }
 
@@ -144,8 +145,7 @@ class moe {
                                  view<const T, 2>(dweight), dlogits);
     balance_.backward(ctx, gate_, input_of(s), s.balance, ctx.auxiliary().scale, dlogits);
     Ctx::backend::add(ctx, view<const T, 2>(router_.backward(ctx, dlogits, {s.x})), dx);
-    if (shared_)
-      Ctx::backend::add(ctx, view<const T, 2>(shared_->backward(ctx, dy, s.shared)), dx);
+    if (shared_) Ctx::backend::add(ctx, view<const T, 2>(shared_->backward(ctx, dy, s.shared)), dx);
     count_load(ctx, s.index);
     return dx;
   }

@@ -52,7 +52,8 @@ class best_of {
 template <class T>
 void select_top(std::span<const T> scores, std::span<std::int32_t> index, std::span<T> value) {
   best_of<T> best(index, value);
-  for (std::size_t i = 0; i < scores.size(); ++i) best.offer(static_cast<std::int32_t>(i), scores[i]);
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    best.offer(static_cast<std::int32_t>(i), scores[i]);
 }
 
 /// The same among the `keep` best of `groups` equal groups; experts of other groups are out of the

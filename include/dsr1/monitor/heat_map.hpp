@@ -28,11 +28,14 @@ inline double level(double relative) {
 /// Blue below the mean, white at it, red above (ColorBrewer RdBu, readable to the colour-blind);
 /// nearly black for no token at all.
 inline rgb colour(double at) {
-  constexpr double stops[5][3] = {{33, 102, 172}, {146, 197, 222}, {247, 247, 247}, {244, 165, 130}, {178, 24, 43}};
+  constexpr double stops[5][3] = {
+      {33, 102, 172}, {146, 197, 222}, {247, 247, 247}, {244, 165, 130}, {178, 24, 43}};
   if (at < -1) return {35, 35, 35};
   const double x = (at + 1) * 2;
   const int i = std::min(static_cast<int>(x), 3);
-  const auto mix = [&](int c) { return static_cast<std::uint8_t>(stops[i][c] + (x - i) * (stops[i + 1][c] - stops[i][c]) + 0.5); };
+  const auto mix = [&](int c) {
+    return static_cast<std::uint8_t>(stops[i][c] + (x - i) * (stops[i + 1][c] - stops[i][c]) + 0.5);
+  };
   return {mix(0), mix(1), mix(2)};
 }
 
@@ -49,7 +52,8 @@ inline double level(const load_matrix& load, index_t layer, index_t first, index
 
 inline std::string summary(const load_matrix& load, index_t layer) {
   const balance_metrics m = balance_of(load.row(layer));
-  return "MaxVio " + fixed_text(m.max_violation, 2) + (m.dead > 0 ? text(", ", m.dead, " idle") : "");
+  return "MaxVio " + fixed_text(m.max_violation, 2) +
+         (m.dead > 0 ? text(", ", m.dead, " idle") : "");
 }
 
 /// "layer 3": the position, because the parameter's name is long.
@@ -58,8 +62,10 @@ inline std::string row_name(index_t layer) { return text("layer ", layer); }
 /// Throws `error` when the matrix has no layers, no experts, or not layers x experts numbers.
 inline void check(const load_matrix& load) {
   const auto layers = static_cast<index_t>(load.layers.size());
-  expects(layers > 0 && load.experts > 0 && static_cast<index_t>(load.counts.size()) == layers * load.experts,
-          "heat map of ", layers, " layers of ", load.experts, " experts with ", load.counts.size(), " numbers");
+  expects(layers > 0 && load.experts > 0 &&
+              static_cast<index_t>(load.counts.size()) == layers * load.experts,
+          "heat map of ", layers, " layers of ", load.experts, " experts with ", load.counts.size(),
+          " numbers");
 }
 
 }  // namespace heat
@@ -67,7 +73,8 @@ inline void check(const load_matrix& load) {
 /// The matrix as lines of text that fit the terminal: coloured cells where there are colours (two
 /// experts to a character when there are many), else the load as blocks or letters.
 /// Throws `error` when the matrix is empty.
-inline std::string heat_map_text(const load_matrix& load, const terminal& where, std::string_view title = "") {
+inline std::string heat_map_text(const load_matrix& load, const terminal& where,
+                                 std::string_view title = "") {
   heat::check(load);
   const auto layers = static_cast<index_t>(load.layers.size());
   int names = 0, notes = 0;
@@ -85,7 +92,8 @@ inline std::string heat_map_text(const load_matrix& load, const terminal& where,
   const index_t shown = ceil_div(load.experts, group);
   const index_t characters = halves ? ceil_div(shown, 2) : shown * width;
 
-  constexpr std::string_view blocks[] = {"\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588"};
+  constexpr std::string_view blocks[] = {"\u2581", "\u2582", "\u2583", "\u2584",
+                                         "\u2585", "\u2586", "\u2587", "\u2588"};
   constexpr std::string_view letters = ".:-=+*#@";
   const auto glyph = [&](double at) {
     if (at < -1) return std::string("x");
@@ -103,12 +111,15 @@ inline std::string heat_map_text(const load_matrix& load, const terminal& where,
     for (index_t c = 0; c < shown; ++c) {
       if (halves) {
         out += colour_code(where, 38, heat::colour(at(c)));
-        if (c + 1 < shown) out += colour_code(where, 48, heat::colour(at(c + 1)));
-        else out += "\x1b[49m";
+        if (c + 1 < shown)
+          out += colour_code(where, 48, heat::colour(at(c + 1)));
+        else
+          out += "\x1b[49m";
         out += "\u258c";  // left half
         ++c;
       } else if (coloured) {
-        out += colour_code(where, 48, heat::colour(at(c))) + std::string(static_cast<std::size_t>(width), ' ');
+        out += colour_code(where, 48, heat::colour(at(c))) +
+               std::string(static_cast<std::size_t>(width), ' ');
       } else {
         for (index_t i = 0; i < width; ++i) out += glyph(at(c));
       }
@@ -117,16 +128,23 @@ inline std::string heat_map_text(const load_matrix& load, const terminal& where,
   }
   std::string axis = "0";
   const std::string last = text(load.experts - 1);
-  const auto gap = static_cast<std::size_t>(std::max<index_t>(characters - 1 - static_cast<index_t>(last.size()), 1));
+  const auto gap = static_cast<std::size_t>(
+      std::max<index_t>(characters - 1 - static_cast<index_t>(last.size()), 1));
   if (load.experts > 1) axis += std::string(gap, ' ') + last;
-  out += std::string(static_cast<std::size_t>(std::max(names - 6, 0)), ' ') + "expert " + axis + "\n";
+  out +=
+      std::string(static_cast<std::size_t>(std::max(names - 6, 0)), ' ') + "expert " + axis + "\n";
 
   out += std::string(static_cast<std::size_t>(names) + 1, ' ') + "load / mean: ";
   for (const double relative : {0.0, 0.25, 0.5, 1.0, 2.0, 4.0}) {
     const double l = heat::level(relative);
-    if (coloured) out += colour_code(where, 48, heat::colour(l)) + "  " + off;
-    else out += glyph(l);
-    out += relative == 0 ? " none  " : relative == 0.25 ? " 1/4  " : relative == 0.5 ? " 1/2  " : text(" ", relative, "  ");
+    if (coloured)
+      out += colour_code(where, 48, heat::colour(l)) + "  " + off;
+    else
+      out += glyph(l);
+    out += relative == 0      ? " none  "
+           : relative == 0.25 ? " 1/4  "
+           : relative == 0.5  ? " 1/2  "
+                              : text(" ", relative, "  ");
   }
   while (out.back() == ' ') out.pop_back();
   if (group > 1)
@@ -136,7 +154,8 @@ inline std::string heat_map_text(const load_matrix& load, const terminal& where,
 }
 
 /// The matrix as a picture that stands alone. Throws `error` when the matrix is empty.
-inline std::string heat_map_svg(const load_matrix& load, std::string_view title = "Load of the experts") {
+inline std::string heat_map_svg(const load_matrix& load,
+                                std::string_view title = "Load of the experts") {
   heat::check(load);
   const auto layers = static_cast<index_t>(load.layers.size());
   const double cell = std::clamp(880.0 / static_cast<double>(load.experts), 2.0, 28.0);
@@ -152,31 +171,39 @@ inline std::string heat_map_svg(const load_matrix& load, std::string_view title 
     for (index_t e = 0; e < load.experts; ++e) {
       const rgb c = heat::colour(heat::level(load.relative(l, e)));
       index_t run = 1;  // neighbours of one colour are one rectangle
-      while (e + run < load.experts && heat::colour(heat::level(load.relative(l, e + run))) == c) ++run;
-      body += svg::rectangle(left + cell * static_cast<double>(e), y, cell * static_cast<double>(run), height, c);
+      while (e + run < load.experts && heat::colour(heat::level(load.relative(l, e + run))) == c)
+        ++run;
+      body += svg::rectangle(left + cell * static_cast<double>(e), y,
+                             cell * static_cast<double>(run), height, c);
       e += run - 1;
     }
   }
   if (height >= 12 && layers > 1)  // a hair of white between the layers
     for (index_t l = 1; l < layers; ++l)
-      body += svg::line(left, top + height * static_cast<double>(l), left + cell * static_cast<double>(load.experts),
+      body += svg::line(left, top + height * static_cast<double>(l),
+                        left + cell * static_cast<double>(load.experts),
                         top + height * static_cast<double>(l), "#fff");
   body += text("<rect x=\"", svg::number(left), "\" y=\"", svg::number(top), "\" width=\"",
-               svg::number(cell * static_cast<double>(load.experts)), "\" height=\"", svg::number(bottom - top),
-               "\" fill=\"none\" stroke=\"#888\"/>\n</g>\n");
+               svg::number(cell * static_cast<double>(load.experts)), "\" height=\"",
+               svg::number(bottom - top), "\" fill=\"none\" stroke=\"#888\"/>\n</g>\n");
 
-  const index_t every = ceil_div(layers, std::max<index_t>(static_cast<index_t>((bottom - top) / 13), 1));
+  const index_t every =
+      ceil_div(layers, std::max<index_t>(static_cast<index_t>((bottom - top) / 13), 1));
   for (index_t l = 0; l < layers; l += every) {
     const double y = top + height * (static_cast<double>(l) + 0.5) + 4;
     body += svg::label(left - 8, y, heat::row_name(l), "text-anchor=\"end\"");
-    if (every == 1) body += svg::label(left + cell * static_cast<double>(load.experts) + 10, y, heat::summary(load, l));
+    if (every == 1)
+      body += svg::label(left + cell * static_cast<double>(load.experts) + 10, y,
+                         heat::summary(load, l));
   }
   for (const double t : svg::ticks(0, static_cast<double>(load.experts - 1), 12)) {
     if (t != std::floor(t)) continue;
     const double x = left + cell * (t + 0.5);
-    body += svg::line(x, bottom, x, bottom + 5, "#888") + svg::label(x, bottom + 18, svg::tick_text(t), "text-anchor=\"middle\"");
+    body += svg::line(x, bottom, x, bottom + 5, "#888") +
+            svg::label(x, bottom + 18, svg::tick_text(t), "text-anchor=\"middle\"");
   }
-  body += svg::label(left + cell * static_cast<double>(load.experts) / 2, bottom + 38, "expert", "text-anchor=\"middle\"");
+  body += svg::label(left + cell * static_cast<double>(load.experts) / 2, bottom + 38, "expert",
+                     "text-anchor=\"middle\"");
 
   const double y = bottom + 58, bar = 160, from = left + 62;
   body += svg::label(from - 8, y + 10, "load / mean", "text-anchor=\"end\"");
@@ -187,7 +214,8 @@ inline std::string heat_map_svg(const load_matrix& load, std::string_view title 
   for (int i = 0; i < 5; ++i) {
     constexpr std::string_view names[] = {"\u2264 \u00bc", "\u00bd", "1", "2", "\u2265 4"};
     const double x = from + i * bar / 4;
-    body += svg::line(x, y + 12, x, y + 16, "#888") + svg::label(x, y + 28, names[i], "text-anchor=\"middle\"");
+    body += svg::line(x, y + 12, x, y + 16, "#888") +
+            svg::label(x, y + 28, names[i], "text-anchor=\"middle\"");
   }
   body += svg::label(from + bar + 44, y + 10, "no token");
   return svg::document(left + plot_width + (every == 1 ? 150 : 24), y + 42, body);

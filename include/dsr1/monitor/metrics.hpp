@@ -65,7 +65,8 @@ inline std::vector<metrics_record> read_metrics(const std::string& path) {
     r.step = o.get<index_t>("step");
     for (const auto& [key, value] : o.value().items())
       if (key != "step")
-        r.values.emplace_back(key, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : o.get<double>(key));
+        r.values.emplace_back(
+            key, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : o.get<double>(key));
   });
   return out;
 }
@@ -78,7 +79,8 @@ class metrics_log {
   /// Begins a file, or goes on with one after `last_step`, the step of the checkpoint that the run
   /// resumes from: what a lost run wrote after it is removed, so that no step stands there twice.
   /// -1 begins anew.
-  explicit metrics_log(std::string path, index_t last_step = -1) : path_(std::move(path)), last_(last_step) {
+  explicit metrics_log(std::string path, index_t last_step = -1)
+      : path_(std::move(path)), last_(last_step) {
     const bool exists = std::ifstream(path_).good();
     atomic_file kept(path_);
     if (exists && last_step >= 0)
@@ -117,7 +119,8 @@ class metrics_log {
       return;
     }
     std::array<char, 32> digits;
-    line_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
+    line_.append(digits.data(),
+                 std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
   }
 
   std::string path_, line_;

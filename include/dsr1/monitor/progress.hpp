@@ -19,21 +19,22 @@ namespace dsr1 {
 
 struct progress_options {
   std::string title;
-  index_t total = 0;        ///< steps of the whole job
-  index_t begin = 0;        ///< steps done before, when a job resumes
-  std::string unit = "tok"; ///< of what `progress_sample::amount` counts
-  double redraw = 0.1;      ///< seconds between two drawings of the bar
-  double log_seconds = 5;   ///< least time between two lines of a log ...
-  index_t log_lines = 200;  ///< ... which has no more lines than about this, however long the job
-  double memory = 10;       ///< seconds over which speeds are averaged
+  index_t total = 0;         ///< steps of the whole job
+  index_t begin = 0;         ///< steps done before, when a job resumes
+  std::string unit = "tok";  ///< of what `progress_sample::amount` counts
+  double redraw = 0.1;       ///< seconds between two drawings of the bar
+  double log_seconds = 5;    ///< least time between two lines of a log ...
+  index_t log_lines = 200;   ///< ... which has no more lines than about this, however long the job
+  double memory = 10;        ///< seconds over which speeds are averaged
   std::function<double()> clock = [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
   };
 };
 
 struct progress_sample {
-  index_t done = 0;    ///< steps, with those of `progress_options::begin`
-  double amount = 0;   ///< tokens or bytes handled since the sample before
+  index_t done = 0;   ///< steps, with those of `progress_options::begin`
+  double amount = 0;  ///< tokens or bytes handled since the sample before
   double loss = std::numeric_limits<double>::quiet_NaN();  ///< not shown when NaN
   std::string_view note = {};                              ///< shown at the end: balance, say
 };
@@ -45,9 +46,13 @@ class progress {
  public:
   /// Throws `error` when the total is below zero or `begin` lies outside it.
   progress(std::ostream& out, terminal where, progress_options options)
-      : out_(out), where_(where), options_(std::move(options)), done_(options_.begin), last_(options_.clock()) {
-    expects(options_.total >= 0 && options_.begin >= 0 && options_.begin <= options_.total, "progress: begins at ",
-            options_.begin, " of ", options_.total, " steps");
+      : out_(out),
+        where_(where),
+        options_(std::move(options)),
+        done_(options_.begin),
+        last_(options_.clock()) {
+    expects(options_.total >= 0 && options_.begin >= 0 && options_.begin <= options_.total,
+            "progress: begins at ", options_.begin, " of ", options_.total, " steps");
   }
   progress(const progress&) = delete;
   progress& operator=(const progress&) = delete;
@@ -93,7 +98,8 @@ class progress {
 
   /// Ends the bar's line. Called by the destructor too.
   void finish() {
-    if (where_.interactive && drawn_ && !finished_) out_ << '\r' << bar() << "\x1b[K\n" << std::flush;
+    if (where_.interactive && drawn_ && !finished_)
+      out_ << '\r' << bar() << "\x1b[K\n" << std::flush;
     finished_ = true;
   }
 
@@ -101,14 +107,18 @@ class progress {
   std::string numbers() const {
     std::string s;
     if (loss_weight_ > 0) s += "  loss " + fixed_text(loss_, 3);
-    if (time_ > 0 && amount_ > 0) s += "  " + short_number(amount_ / time_) + " " + options_.unit + "/s";
+    if (time_ > 0 && amount_ > 0)
+      s += "  " + short_number(amount_ / time_) + " " + options_.unit + "/s";
     if (done_ < options_.total && steps_ > 0 && time_ > 0)
       s += "  ETA " + duration_text(static_cast<double>(options_.total - done_) * time_ / steps_);
     if (!note_.empty()) s += "  " + note_;
     return s;
   }
   double share() const {
-    return options_.total > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(options_.total), 0.0, 1.0) : 1;
+    return options_.total > 0
+               ? std::clamp(static_cast<double>(done_) / static_cast<double>(options_.total), 0.0,
+                            1.0)
+               : 1;
   }
   std::string percent() const { return text(static_cast<int>(100 * share()), "%"); }
 
@@ -118,7 +128,8 @@ class progress {
 
   std::string bar() const {
     const std::string p = percent();
-    const std::string left = options_.title + " " + std::string(4 - std::min<std::size_t>(p.size(), 4), ' ') + p + " ";
+    const std::string left =
+        options_.title + " " + std::string(4 - std::min<std::size_t>(p.size(), 4), ' ') + p + " ";
     const std::string right = text(" ", done_, "/", options_.total, numbers());
     // One column stays free: some terminals wrap when the last one is written.
     const int room = std::min(where_.columns - 1 - display_width(left) - display_width(right), 40);
@@ -127,8 +138,10 @@ class progress {
     std::string middle;
     for (int i = 0; i < room; ++i) {
       const double part = filled - i;
-      if (!where_.unicode) middle += part >= 1 ? '#' : part > 0 ? '>' : '.';
-      else middle += part >= 1 ? "\u2501" : part > 0.5 ? "\u2578" : "\u2500";
+      if (!where_.unicode)
+        middle += part >= 1 ? '#' : part > 0 ? '>' : '.';
+      else
+        middle += part >= 1 ? "\u2501" : part > 0.5 ? "\u2578" : "\u2500";
     }
     const std::string on = colour_code(where_, 38, {86, 180, 233});
     return left + on + middle + (on.empty() ? "" : colour_end(where_)) + right;

@@ -14,15 +14,21 @@
 
 namespace dsr1::svg {
 
-/// Text between tags or in a quoted attribute. Control characters, which XML forbids, become blanks.
+/// Text between tags or in a quoted attribute. Control characters, which XML forbids, become
+/// blanks.
 inline std::string escaped(std::string_view s) {
   std::string out;
   for (const char c : s) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }
   return out;
 }
@@ -36,30 +42,35 @@ inline std::string number(double value) {
 }
 
 inline std::string hex(rgb c) {
-  const auto two = [](unsigned v) { return std::string{"0123456789abcdef"[v >> 4], "0123456789abcdef"[v & 15]}; };
+  const auto two = [](unsigned v) {
+    return std::string{"0123456789abcdef"[v >> 4], "0123456789abcdef"[v & 15]};
+  };
   return "#" + two(c.red) + two(c.green) + two(c.blue);
 }
 
 /// A label. `more` holds further attributes, such as text-anchor="middle".
 inline std::string label(double x, double y, std::string_view words, std::string_view more = "") {
-  return text("<text x=\"", number(x), "\" y=\"", number(y), "\" ", more, ">", escaped(words), "</text>\n");
+  return text("<text x=\"", number(x), "\" y=\"", number(y), "\" ", more, ">", escaped(words),
+              "</text>\n");
 }
 
-inline std::string rectangle(double x, double y, double width, double height, rgb fill, std::string_view more = "") {
-  return text("<rect x=\"", number(x), "\" y=\"", number(y), "\" width=\"", number(width), "\" height=\"",
-              number(height), "\" fill=\"", hex(fill), "\" ", more, "/>\n");
+inline std::string rectangle(double x, double y, double width, double height, rgb fill,
+                             std::string_view more = "") {
+  return text("<rect x=\"", number(x), "\" y=\"", number(y), "\" width=\"", number(width),
+              "\" height=\"", number(height), "\" fill=\"", hex(fill), "\" ", more, "/>\n");
 }
 
 inline std::string line(double x1, double y1, double x2, double y2, std::string_view stroke) {
-  return text("<line x1=\"", number(x1), "\" y1=\"", number(y1), "\" x2=\"", number(x2), "\" y2=\"", number(y2),
-              "\" stroke=\"", stroke, "\"/>\n");
+  return text("<line x1=\"", number(x1), "\" y1=\"", number(y1), "\" x2=\"", number(x2), "\" y2=\"",
+              number(y2), "\" stroke=\"", stroke, "\"/>\n");
 }
 
 /// A whole picture on a white ground, readable alone.
 inline std::string document(double width, double height, std::string_view body) {
-  return text("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", number(width), "\" height=\"", number(height),
-              "\" viewBox=\"0 0 ", number(width), " ", number(height),
-              "\" font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\" font-size=\"12\" fill=\"#333\">\n",
+  return text("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", number(width), "\" height=\"",
+              number(height), "\" viewBox=\"0 0 ", number(width), " ", number(height),
+              "\" font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\" font-size=\"12\" "
+              "fill=\"#333\">\n",
               rectangle(0, 0, width, height, {255, 255, 255}), body, "</svg>\n");
 }
 
@@ -77,7 +88,8 @@ inline std::vector<double> ticks(double low, double high, int count) {
   const double power = std::pow(10, std::floor(std::log10(raw)));
   const double ratio = raw / power;
   const double step = power * (ratio <= 1 ? 1 : ratio <= 2 ? 2 : ratio <= 5 ? 5 : 10);
-  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k) out.push_back(k * step);
+  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k)
+    out.push_back(k * step);
   return out;
 }
 

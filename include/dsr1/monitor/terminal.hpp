@@ -37,12 +37,14 @@ inline terminal terminal_of(int file) {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const std::string_view locale = variable(name);
     if (locale.empty()) continue;
-    t.unicode = locale.find("UTF-8") != std::string_view::npos || locale.find("utf8") != std::string_view::npos;
+    t.unicode = locale.find("UTF-8") != std::string_view::npos ||
+                locale.find("utf8") != std::string_view::npos;
     break;
   }
   t.interactive = ::isatty(file) == 1 && kind != "dumb";
   if (!t.interactive) return t;
-  if (variable("NO_COLOR").empty()) t.colours = depth == "truecolor" || depth == "24bit" ? 1 << 24 : 256;
+  if (variable("NO_COLOR").empty())
+    t.colours = depth == "truecolor" || depth == "24bit" ? 1 << 24 : 256;
   ::winsize size = {};
   if (::ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) t.columns = size.ws_col;
   return t;
@@ -58,7 +60,8 @@ inline std::string colour_code(const terminal& t, int what, rgb c) {
   if (t.colours == 0) return "";
   if (t.colours > 256) return text("\x1b[", what, ";2;", +c.red, ";", +c.green, ";", +c.blue, "m");
   const auto level = [](std::uint8_t v) { return v < 48 ? 0 : v < 115 ? 1 : (v - 35) / 40; };
-  return text("\x1b[", what, ";5;", 16 + 36 * level(c.red) + 6 * level(c.green) + level(c.blue), "m");
+  return text("\x1b[", what, ";5;", 16 + 36 * level(c.red) + 6 * level(c.green) + level(c.blue),
+              "m");
 }
 
 inline std::string colour_end(const terminal& t) { return t.colours == 0 ? "" : "\x1b[0m"; }
@@ -82,7 +85,8 @@ inline std::string_view display_head(std::string_view s, int columns) {
 inline std::string fixed_text(double value, int decimals) {
   if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
   std::array<char, 400> buffer;
-  const auto r = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, decimals);
+  const auto r = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                               std::chars_format::fixed, decimals);
   return {buffer.data(), r.ptr};
 }
 
@@ -96,7 +100,10 @@ inline std::string short_number(double value) {
     ++unit;
   }
   const double size = std::abs(value);
-  std::string out = fixed_text(value, unit == 0 && size == std::floor(size) ? 0 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
+  std::string out = fixed_text(value, unit == 0 && size == std::floor(size) ? 0
+                                      : size < 9.995                        ? 2
+                                      : size < 99.95                        ? 1
+                                                                            : 0);
   if (unit > 0) out += units[unit];
   return out;
 }

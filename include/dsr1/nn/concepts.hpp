@@ -28,13 +28,13 @@ struct any_visitor {
 /// Gradients of parameters accumulate; gradients of activations are written. `name` is the
 /// layer's segment in the names of its parameters.
 template <class L, class Ctx, class T>
-concept layer = requires(L l, Ctx& ctx, activations<T> x, view<const T, 2> dy,
-                         typename L::saved& saved) {
-  { L::name } -> std::convertible_to<std::string_view>;
-  { l.forward(ctx, x, saved) } -> std::same_as<view<T, 2>>;
-  { l.backward(ctx, dy, saved) } -> std::same_as<view<T, 2>>;
-  l.for_each_parameter(any_visitor{});
-};
+concept layer =
+    requires(L l, Ctx& ctx, activations<T> x, view<const T, 2> dy, typename L::saved& saved) {
+      { L::name } -> std::convertible_to<std::string_view>;
+      { l.forward(ctx, x, saved) } -> std::same_as<view<T, 2>>;
+      { l.backward(ctx, dy, saved) } -> std::same_as<view<T, 2>>;
+      l.for_each_parameter(any_visitor{});
+    };
 
 /// Opens the key-value cache of a layer that has one; layers without state do nothing.
 template <class L, class Ctx, class Options>
@@ -46,9 +46,8 @@ void open_cache_of(L& layer, Ctx& ctx, typename L::saved& saved, const Options& 
 /// Visits the parameters of a member layer under its name.
 template <class L, class Visitor>
 void visit_under(std::string_view segment, L& layer, Visitor&& visitor) {
-  layer.for_each_parameter([&](const parameter_name& name, auto& p) {
-    visitor(parameter_name(segment, name), p);
-  });
+  layer.for_each_parameter(
+      [&](const parameter_name& name, auto& p) { visitor(parameter_name(segment, name), p); });
 }
 
 }  // namespace dsr1

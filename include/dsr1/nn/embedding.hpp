@@ -55,8 +55,7 @@ class embedding {
     requires row_ops<Ctx, T> && tensor_ops<Ctx, T>
   void backward(Ctx& ctx, view<const T, 2> dy, const saved& s) {
     const auto gradient = table_.template gradient<2>();
-    if (table_.next_gradient() == accumulate::no)
-      Ctx::backend::fill(ctx, gradient.flat(), T(0));
+    if (table_.next_gradient() == accumulate::no) Ctx::backend::fill(ctx, gradient.flat(), T(0));
     Ctx::backend::scatter_add_rows(ctx, dy, s.rows, gradient);
   }
 

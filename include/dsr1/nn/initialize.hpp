@@ -20,9 +20,8 @@ void initialize(Ctx& ctx, Layer& layer, bool gradients = true) {
     const initial& init = p.traits().init;
     const auto values = p.values().as(p.size());
     if (init.distribution == initial::kind::normal)
-      Ctx::backend::fill_normal(ctx, values,
-                                random_stream(ctx.options().seed, stream_of(name.str())),
-                                init.deviation);
+      Ctx::backend::fill_normal(
+          ctx, values, random_stream(ctx.options().seed, stream_of(name.str())), init.deviation);
     else
       Ctx::backend::fill(ctx, values, init.distribution == initial::kind::ones ? T(1) : T(0));
   });
@@ -47,8 +46,8 @@ parameter_count count_parameters(Layer& layer, index_t top_k) {
   layer.for_each_parameter([&](const parameter_name&, auto& p) {
     if (p.traits().update != update_rule::optimizer) return;
     n.total += p.size();
-    n.active += p.traits().per_expert ? p.size() / p.extent(0) * std::min(top_k, p.extent(0))
-                                      : p.size();
+    n.active +=
+        p.traits().per_expert ? p.size() / p.extent(0) * std::min(top_k, p.extent(0)) : p.size();
   });
   return n;
 }

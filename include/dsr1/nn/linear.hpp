@@ -56,8 +56,8 @@ class linear {
     expects(dy.columns() == out_ && dy.rows() == s.x.rows(), "linear: dy is ", extents_text(dy),
             ", expected [", s.x.rows(), ", ", out_, "]");
     const auto dx = ctx.template take<T>(dy.rows(), in_);
-    Ctx::backend::matmul(ctx, matrix<const T>(dy), matrix<const T>(weight_.template value<2>()),
-                         dx, accumulate::no, view<const T, 1>());
+    Ctx::backend::matmul(ctx, matrix<const T>(dy), matrix<const T>(weight_.template value<2>()), dx,
+                         accumulate::no, view<const T, 1>());
     Ctx::backend::matmul(ctx, transposed(dy), matrix<const T>(s.x), weight_.template gradient<2>(),
                          weight_.next_gradient(), view<const T, 1>());
     if (bias_.size() > 0)

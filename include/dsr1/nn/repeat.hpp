@@ -85,9 +85,8 @@ class repeat {
   template <class Visitor>
   void for_each_parameter(Visitor&& visitor) {
     for (index_t i = 0; i < count(); ++i)
-      (*this)[i].for_each_parameter([&](const parameter_name& rest, auto& p) {
-        visitor(parameter_name(i, rest), p);
-      });
+      (*this)[i].for_each_parameter(
+          [&](const parameter_name& rest, auto& p) { visitor(parameter_name(i, rest), p); });
   }
 
  private:

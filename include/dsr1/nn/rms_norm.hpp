@@ -18,7 +18,8 @@ struct rms_norm_options {
 };
 
 /// y = w x / sqrt(mean(x^2) + eps) over the last extent; x, y [tokens, dim]; w starts at one.
-/// Backward needs x and the reciprocal root of each token. Zhang and Sennrich 2019, arXiv 1910.07467.
+/// Backward needs x and the reciprocal root of each token. Zhang and Sennrich 2019, arXiv
+/// 1910.07467.
 template <rms_norm_shape Shape = rms_norm_shape{}, class T = float>
 class rms_norm {
  public:

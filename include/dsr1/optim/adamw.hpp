@@ -9,7 +9,8 @@
 
 namespace dsr1 {
 
-/// m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, with bias corrections c1 = 1 - b1^t, c2 = 1 - b2^t:
+/// m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, with bias corrections c1 = 1 - b1^t, c2 = 1 -
+/// b2^t:
 ///     p = p (1 - rate decay) - rate (m / c1) / (sqrt(v / c2) + eps)
 /// Loshchilov and Hutter 2017, arXiv 1711.05101; the same steps as torch.optim.AdamW.
 /// Throws `error` when a beta is not in [0, 1) or eps is below zero.
@@ -30,7 +31,8 @@ struct adamw {
 
   template <class Ctx, class T>
     requires optimizer_ops<Ctx, T>
-  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_step& s) const {
+  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
+              const optimizer_step& s) const {
     validate();
     const double t = static_cast<double>(s.count);
     Ctx::backend::adamw(ctx, tensors,

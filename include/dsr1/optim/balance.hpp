@@ -22,7 +22,8 @@ struct balance_options {
 /// to a layer that saw no token. The counts stay until the gradients are cleared.
 /// Throws `error` naming the parameter when a count is not finite or below zero.
 template <class Ctx, class T>
-void update_balance(Ctx& ctx, const parameter_list<T>& parameters, const balance_options& options = {}) {
+void update_balance(Ctx& ctx, const parameter_list<T>& parameters,
+                    const balance_options& options = {}) {
   thread_local std::vector<T> counts, bias;
   for (const auto& [name, p] : parameters) {
     if (p->traits().update != update_rule::balance || !p->gradient_written()) continue;
@@ -46,7 +47,8 @@ void update_balance(Ctx& ctx, const parameter_list<T>& parameters, const balance
       centre += static_cast<double>(bias[e]);
     }
     if (options.centre)
-      for (T& b : bias) b = static_cast<T>(static_cast<double>(b) - centre / static_cast<double>(n));
+      for (T& b : bias)
+        b = static_cast<T>(static_cast<double>(b) - centre / static_cast<double>(n));
     Ctx::backend::upload(ctx, static_cast<const T*>(bias.data()), p->template value<1>());
   }
 }

@@ -30,7 +30,8 @@ double global_norm(Ctx& ctx, const parameter_list<T>& parameters, index_t step =
     tensors[i].gradient = p.gradients().data();
     tensors[i].size = p.size();
   }
-  Ctx::backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(tensors), std::span<double>(norms));
+  Ctx::backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(tensors),
+                              std::span<double>(norms));
   double sum = 0;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!std::isfinite(norms[i])) {

@@ -25,10 +25,12 @@ struct lion {
 
   template <class Ctx, class T>
     requires optimizer_ops<Ctx, T>
-  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_step& s) const {
+  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
+              const optimizer_step& s) const {
     validate();
-    Ctx::backend::lion(ctx, tensors,
-                       lion_numbers{.beta1 = beta1, .beta2 = beta2, .gradient_scale = s.gradient_scale});
+    Ctx::backend::lion(
+        ctx, tensors,
+        lion_numbers{.beta1 = beta1, .beta2 = beta2, .gradient_scale = s.gradient_scale});
   }
 };
 

@@ -15,8 +15,8 @@ namespace dsr1 {
 
 /// How the orthogonal update is scaled for a matrix [rows, columns].
 enum class muon_scale {
-  spectral,   ///< sqrt(max(1, rows / columns))
-  match_rms   ///< 0.2 sqrt(max(rows, columns)): updates as large as AdamW's (arXiv 2502.16982)
+  spectral,  ///< sqrt(max(1, rows / columns))
+  match_rms  ///< 0.2 sqrt(max(rows, columns)): updates as large as AdamW's (arXiv 2502.16982)
 };
 
 /// Embeddings and the head are tables, not maps between hidden states.
@@ -30,9 +30,9 @@ inline bool is_hidden_matrix(std::string_view name) {
   return true;
 }
 
-/// Newton-Schulz steps X = a X + (b A + c A A) X, A = X X^T, that bring the singular values of every
-/// matrix near 1; `x` [matrices, rows, columns] is dense and is replaced. All matrices go through one
-/// grouped product at a time. In the number type of x (torch computes in bfloat16).
+/// Newton-Schulz steps X = a X + (b A + c A A) X, A = X X^T, that bring the singular values of
+/// every matrix near 1; `x` [matrices, rows, columns] is dense and is replaced. All matrices go
+/// through one grouped product at a time. In the number type of x (torch computes in bfloat16).
 template <class Ctx, class T>
   requires linear_ops<Ctx, T> && optimizer_ops<Ctx, T>
 void newton_schulz(Ctx& ctx, view<T, 3> x, int steps = 5) {
@@ -61,8 +61,9 @@ void newton_schulz(Ctx& ctx, view<T, 3> x, int steps = 5) {
   Ctx::backend::squared_norms(ctx, std::span<const optimizer_tensor<T>>(each.data(), used),
                               std::span<double>(norms.data(), used));
   for (index_t i = 0; i < count; ++i)
-    Ctx::backend::scale(ctx, x[i].flat(),
-                        static_cast<T>(1 / std::max(std::sqrt(norms[static_cast<std::size_t>(i)]), 1e-7)));
+    Ctx::backend::scale(
+        ctx, x[i].flat(),
+        static_cast<T>(1 / std::max(std::sqrt(norms[static_cast<std::size_t>(i)]), 1e-7)));
 
   const workspace::scope scope(ctx.workspace());
   const auto gram = ctx.template take<T>(count, n, n), poly = ctx.template take<T>(count, n, n);
@@ -75,18 +76,20 @@ void newton_schulz(Ctx& ctx, view<T, 3> x, int steps = 5) {
     if (tall)  // the smaller Gram matrix serves: (X X^T) X = X (X^T X)
       Ctx::backend::k_grouped_matmul(ctx, x_rows, x_rows, of_rows, gram, accumulate::no);
     else
-      Ctx::backend::m_grouped_matmul(ctx, x_rows, of_rows, view<const T, 3>(x), true, gram_rows, none);
+      Ctx::backend::m_grouped_matmul(ctx, x_rows, of_rows, view<const T, 3>(x), true, gram_rows,
+                                     none);
     // poly = (b A + c A A) / a, by way of A + (c / b) A A
-    Ctx::backend::m_grouped_matmul(ctx, view<const T, 2>(gram_rows), of_gram, view<const T, 3>(gram), false,
-                                   poly_rows, none);
+    Ctx::backend::m_grouped_matmul(ctx, view<const T, 2>(gram_rows), of_gram,
+                                   view<const T, 3>(gram), false, poly_rows, none);
     Ctx::backend::scale(ctx, poly.flat(), static_cast<T>(c / b));
     Ctx::backend::add(ctx, view<const T, 2>(gram_rows), poly_rows);
     Ctx::backend::scale(ctx, poly.flat(), static_cast<T>(b / a));
     if (tall)
-      Ctx::backend::m_grouped_matmul(ctx, x_rows, of_rows, view<const T, 3>(poly), false, product, none);
+      Ctx::backend::m_grouped_matmul(ctx, x_rows, of_rows, view<const T, 3>(poly), false, product,
+                                     none);
     else
-      Ctx::backend::m_grouped_matmul(ctx, view<const T, 2>(poly_rows), of_gram, view<const T, 3>(x), false,
-                                     product, none);
+      Ctx::backend::m_grouped_matmul(ctx, view<const T, 2>(poly_rows), of_gram, view<const T, 3>(x),
+                                     false, product, none);
     Ctx::backend::add(ctx, view<const T, 2>(product), x.reshaped(count * rows, columns));
     Ctx::backend::scale(ctx, x.flat(), static_cast<T>(a));
   }
@@ -129,7 +132,8 @@ struct muon {
 
   template <class Ctx, class T>
     requires optimizer_ops<Ctx, T> && linear_ops<Ctx, T>
-  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_step& s) const {
+  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
+              const optimizer_step& s) const {
     validate();
     std::array<optimizer_tensor<T>, 32> others;  // those that are no matrices, in few launches
     std::size_t count = 0;
@@ -154,7 +158,8 @@ struct muon {
   template <class Ctx, class T>
   void update_matrices(Ctx& ctx, const optimizer_tensor<T>& t, const optimizer_step& s) const {
     const index_t size = t.rows * t.columns, all = t.size / size;
-    const index_t batch = std::clamp<index_t>((index_t{1} << 22) / size, 1, std::min<index_t>(all, 64));
+    const index_t batch =
+        std::clamp<index_t>((index_t{1} << 22) / size, 1, std::min<index_t>(all, 64));
     const double rows = static_cast<double>(t.rows), columns = static_cast<double>(t.columns);
     const double factor = scale == muon_scale::spectral ? std::sqrt(std::max(1.0, rows / columns))
                                                         : 0.2 * std::sqrt(std::max(rows, columns));

@@ -31,13 +31,13 @@ struct optimizer_step {
 /// The rank is that of one expert's slice where a parameter has one slice per expert: the biases of
 /// all experts, [experts, hidden], are vectors.
 template <class P, class Ctx, class T>
-concept optimizer_policy = requires(const P& policy, Ctx& ctx,
-                                    std::span<const optimizer_tensor<T>> tensors,
-                                    const optimizer_step& step, std::string_view name) {
-  { policy.states(name, int{}) } -> std::convertible_to<int>;
-  { policy.decay(name, int{}) } -> std::convertible_to<double>;
-  policy.update(ctx, tensors, step);
-};
+concept optimizer_policy =
+    requires(const P& policy, Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
+             const optimizer_step& step, std::string_view name) {
+      { policy.states(name, int{}) } -> std::convertible_to<int>;
+      { policy.decay(name, int{}) } -> std::convertible_to<double>;
+      policy.update(ctx, tensors, step);
+    };
 
 /// Weight decay as most recipes have it: matrices decay, vectors (norms, biases, sinks) do not.
 struct weight_decay {
@@ -64,11 +64,12 @@ class optimizer {
     static_assert(optimizer_policy<Policy, Ctx, T>, "this type is not an optimizer policy");
     for (const auto& [name, p] : parameters) {
       if (p->traits().update != update_rule::optimizer) continue;
-      expects(p->trainable(), "parameter ", name, " has no gradient; initialise the model for training");
+      expects(p->trainable(), "parameter ", name,
+              " has no gradient; initialise the model for training");
       slots_.push_back({name, p, rank_of(*p), policy_.states(name, rank_of(*p)), {}});
       slot& s = slots_.back();
-      expects(s.states >= 0 && s.states <= 2, "the optimizer wants ", s.states, " states for parameter ", name,
-              ", expected 0 to 2");
+      expects(s.states >= 0 && s.states <= 2, "the optimizer wants ", s.states,
+              " states for parameter ", name, ", expected 0 to 2");
       for (buffer<T>& state : s.used()) {
         state = buffer<T>(p->size(), ctx.memory());
         Ctx::backend::fill(ctx, state.as(state.size()), T(0));
@@ -89,10 +90,10 @@ class optimizer {
   /// before anything has changed when a number is not finite or the policy refuses its own.
   template <class Ctx>
   void step(Ctx& ctx, double rate, double gradient_scale = 1) {
-    expects(std::isfinite(rate) && rate >= 0, "optimizer: the rate of step ", steps_ + 1, " is ", rate,
-            ", expected a number of at least 0");
-    expects(std::isfinite(gradient_scale), "optimizer: the gradient scale of step ", steps_ + 1, " is ",
-            gradient_scale, ", expected a finite number");
+    expects(std::isfinite(rate) && rate >= 0, "optimizer: the rate of step ", steps_ + 1, " is ",
+            rate, ", expected a number of at least 0");
+    expects(std::isfinite(gradient_scale), "optimizer: the gradient scale of step ", steps_ + 1,
+            " is ", gradient_scale, ", expected a finite number");
     for (std::size_t i = 0; i < slots_.size(); ++i) tensors_[i] = describe(slots_[i], rate);
     policy_.update(ctx, std::span<const optimizer_tensor<T>>(tensors_),
                    {.rate = rate, .gradient_scale = gradient_scale, .count = steps_ + 1});
@@ -123,7 +124,8 @@ class optimizer {
   optimizer_tensor<T> describe(slot& s, double rate) const {
     parameter<T>& p = *s.p;
     expects(policy_.states(s.name, s.rank) == s.states, "the optimizer's policy now wants ",
-            policy_.states(s.name, s.rank), " states for parameter ", s.name, ", it was built with ", s.states);
+            policy_.states(s.name, s.rank), " states for parameter ", s.name,
+            ", it was built with ", s.states);
     bool matrix = s.rank >= 2;
     if constexpr (requires { policy_.is_matrix(s.name, s.rank); })
       matrix = matrix && policy_.is_matrix(s.name, s.rank);

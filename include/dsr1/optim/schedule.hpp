@@ -17,7 +17,15 @@ enum class warmup_from {
   one    ///< (t + 1) / warmup
 };
 
-enum class schedule_shape { constant, linear, cosine, wsd_linear, wsd_sqrt, wsd_exponential, inverse_sqrt };
+enum class schedule_shape {
+  constant,
+  linear,
+  cosine,
+  wsd_linear,
+  wsd_sqrt,
+  wsd_exponential,
+  inverse_sqrt
+};
 
 /// Warm-up over `warmup` steps, then, with s = smallest,
 ///     constant          1
@@ -33,10 +41,10 @@ enum class schedule_shape { constant, linear, cosine, wsd_linear, wsd_sqrt, wsd_
 struct schedule {
   schedule_shape shape = schedule_shape::cosine;
   index_t warmup = 0;
-  index_t total = 1;        ///< steps of the run; not used by constant and inverse_sqrt
-  index_t decay = 0;        ///< wsd_*: steps of the decay
-  double smallest = 0;      ///< the multiplier at the end
-  double half_life = 1;     ///< wsd_exponential
+  index_t total = 1;     ///< steps of the run; not used by constant and inverse_sqrt
+  index_t decay = 0;     ///< wsd_*: steps of the decay
+  double smallest = 0;   ///< the multiplier at the end
+  double half_life = 1;  ///< wsd_exponential
   warmup_from from = warmup_from::one;
 
   double operator()(index_t t) const {
@@ -44,15 +52,22 @@ struct schedule {
     expects(t >= 0, "schedule: step ", t, ", expected 0 or later");
     const double at = static_cast<double>(t), w = static_cast<double>(warmup);
     if (t < warmup) return (from == warmup_from::one ? at + 1 : at) / w;
-    const double done = fraction(t - warmup, total - warmup), x = fraction(t - (total - decay), decay);
+    const double done = fraction(t - warmup, total - warmup),
+                 x = fraction(t - (total - decay), decay);
     const double past = static_cast<double>(std::max<index_t>(0, t - (total - decay)));
     switch (shape) {
-      case schedule_shape::constant: return 1;
-      case schedule_shape::linear: return above(1 - done);
-      case schedule_shape::cosine: return above(0.5 * (1 + std::cos(std::numbers::pi * done)));
-      case schedule_shape::wsd_linear: return above(1 - x);
-      case schedule_shape::wsd_sqrt: return above(1 - std::sqrt(x));
-      case schedule_shape::wsd_exponential: return std::max(smallest, std::exp2(-past / half_life));
+      case schedule_shape::constant:
+        return 1;
+      case schedule_shape::linear:
+        return above(1 - done);
+      case schedule_shape::cosine:
+        return above(0.5 * (1 + std::cos(std::numbers::pi * done)));
+      case schedule_shape::wsd_linear:
+        return above(1 - x);
+      case schedule_shape::wsd_sqrt:
+        return above(1 - std::sqrt(x));
+      case schedule_shape::wsd_exponential:
+        return std::max(smallest, std::exp2(-past / half_life));
       case schedule_shape::inverse_sqrt:
         return std::max(smallest, t > 0 ? std::sqrt(std::max(w, 1.0) / at) : 1);
     }
@@ -61,10 +76,11 @@ struct schedule {
 
   void validate() const {
     expects(warmup >= 0, "schedule: warmup is ", warmup, ", expected 0 or more steps");
-    expects(smallest >= 0 && smallest <= 1, "schedule: smallest is ", smallest, ", expected 0 to 1");
+    expects(smallest >= 0 && smallest <= 1, "schedule: smallest is ", smallest,
+            ", expected 0 to 1");
     if (shape == schedule_shape::constant || shape == schedule_shape::inverse_sqrt) return;
-    expects(total >= warmup && total > 0, "schedule: total is ", total, ", expected at least the warm-up of ",
-            warmup, " steps and more than none");
+    expects(total >= warmup && total > 0, "schedule: total is ", total,
+            ", expected at least the warm-up of ", warmup, " steps and more than none");
     if (shape == schedule_shape::linear || shape == schedule_shape::cosine) return;
     expects(decay >= 0 && decay <= total - warmup, "schedule: decay is ", decay, ", expected 0 to ",
             total - warmup, " steps, which ", total, " leave after the warm-up of ", warmup);

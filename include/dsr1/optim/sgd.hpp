@@ -22,13 +22,15 @@ struct sgd {
 
   void validate() const {
     expect_fraction("sgd: momentum", momentum);
-    expects(!nesterov || (momentum > 0 && dampening == 0), "sgd: Nesterov's momentum with momentum ",
-            momentum, " and dampening ", dampening, ", expected above 0 and 0");
+    expects(!nesterov || (momentum > 0 && dampening == 0),
+            "sgd: Nesterov's momentum with momentum ", momentum, " and dampening ", dampening,
+            ", expected above 0 and 0");
   }
 
   template <class Ctx, class T>
     requires optimizer_ops<Ctx, T>
-  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors, const optimizer_step& s) const {
+  void update(Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
+              const optimizer_step& s) const {
     validate();
     Ctx::backend::sgd(ctx, tensors,
                       sgd_numbers{.momentum = momentum,

@@ -68,8 +68,8 @@ struct parameter_traits {
   initial init = {};
   update_rule update = update_rule::optimizer;
   bool per_expert = false;  ///< the first extent counts experts: only top_k of them work on a token
-  bool counts_load = false; ///< its "gradient" is the number of tokens of each expert
-  double rate = 1;          ///< multiplies the learning rate; the step size itself under `balance`
+  bool counts_load = false;  ///< its "gradient" is the number of tokens of each expert
+  double rate = 1;           ///< multiplies the learning rate; the step size itself under `balance`
 };
 
 /// Whether a kernel adds to what is there or replaces it.

@@ -22,7 +22,8 @@ class sequence_layout {
  public:
   constexpr sequence_layout() = default;
   constexpr explicit sequence_layout(index_t rows) : whole_{.begin = 0, .length = rows} {}
-  constexpr sequence_layout(std::span<const sequence> list) : list_(list) {}  // NOLINT: a list is a layout
+  constexpr sequence_layout(std::span<const sequence> list)
+      : list_(list) {}  // NOLINT: a list is a layout
 
   constexpr index_t count() const {
     return list_.empty() ? index_t{whole_.length > 0} : static_cast<index_t>(list_.size());

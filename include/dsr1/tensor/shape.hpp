@@ -16,7 +16,8 @@ inline constexpr index_t dynamic = -1;
 
 /// The extent that holds when `fixed` is what the type says and `given` what the constructor got.
 /// Throws `error` when both are known and differ, or when neither is a positive number.
-constexpr index_t resolve_extent(const char* name, index_t fixed, index_t given, index_t smallest = 1) {
+constexpr index_t resolve_extent(const char* name, index_t fixed, index_t given,
+                                 index_t smallest = 1) {
   const index_t value = fixed == dynamic ? given : fixed;
   expects(fixed == dynamic || given == fixed || given == dynamic, name, " is ", given,
           ", but the type fixes it to ", fixed);
@@ -29,6 +30,8 @@ constexpr index_t round_up(index_t value, index_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-constexpr index_t ceil_div(index_t value, index_t divisor) { return (value + divisor - 1) / divisor; }
+constexpr index_t ceil_div(index_t value, index_t divisor) {
+  return (value + divisor - 1) / divisor;
+}
 
 }  // namespace dsr1

@@ -32,7 +32,8 @@ struct view {
   /// A view of values that may be written is a view of values that may be read.
   template <class U>
     requires(std::is_same_v<T, const U>)
-  DSR1_HOST_DEVICE constexpr view(const view<U, Rank>& other)  // NOLINT: implicit like T* to const T*
+  DSR1_HOST_DEVICE constexpr view(
+      const view<U, Rank>& other)  // NOLINT: implicit like T* to const T*
       : data(other.data), stride(other.stride) {
     for (int i = 0; i < Rank; ++i) extents[i] = other.extents[i];
   }

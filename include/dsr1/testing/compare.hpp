@@ -30,7 +30,8 @@ difference compare(const A* values, const B* reference, index_t count) {
       continue;
     }
     const double gap = std::abs(a - b);
-    d.absolute = std::max(d.absolute, std::isfinite(gap) ? gap : std::numeric_limits<double>::infinity());
+    d.absolute =
+        std::max(d.absolute, std::isfinite(gap) ? gap : std::numeric_limits<double>::infinity());
     if (std::isfinite(b)) d.scale = std::max(d.scale, std::abs(b));
   }
   return d;

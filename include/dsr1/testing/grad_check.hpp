@@ -15,9 +15,9 @@
 namespace dsr1::testing {
 
 struct grad_check_options {
-  double step = 1e-5;         ///< finite differences are central, with this step
-  index_t per_tensor = 40;    ///< how many elements of each tensor are tried (all, if it has fewer)
-  std::uint64_t seed = 1;     ///< picks the elements and the direction of the loss
+  double step = 1e-5;       ///< finite differences are central, with this step
+  index_t per_tensor = 40;  ///< how many elements of each tensor are tried (all, if it has fewer)
+  std::uint64_t seed = 1;   ///< picks the elements and the direction of the loss
 };
 
 /// The worst disagreement found: |analytic - numeric| / max(1, |analytic|, |numeric|).
@@ -47,10 +47,10 @@ struct grad_checker {
     const random_stream pick(options.seed, stream_of(name));
     const index_t tries = std::min(count, options.per_tensor);
     for (index_t n = 0; n < tries; ++n) {
-      const index_t i = tries == count ? n
-                                       : static_cast<index_t>(pick.below(
-                                             static_cast<std::uint64_t>(n),
-                                             static_cast<std::uint64_t>(count)));
+      const index_t i = tries == count
+                            ? n
+                            : static_cast<index_t>(pick.below(static_cast<std::uint64_t>(n),
+                                                              static_cast<std::uint64_t>(count)));
       const double kept = values[i];
       values[i] = kept + options.step;
       const double above = loss();
@@ -59,8 +59,8 @@ struct grad_checker {
       values[i] = kept;
       const double numeric = (above - below) / (2 * options.step);
       const double analytic = gradient ? gradient[i] : 0;
-      double error = std::abs(analytic - numeric) /
-                     std::max({1.0, std::abs(analytic), std::abs(numeric)});
+      double error =
+          std::abs(analytic - numeric) / std::max({1.0, std::abs(analytic), std::abs(numeric)});
       if (!std::isfinite(error)) error = std::numeric_limits<double>::infinity();
       ++worst.checked;
       if (error >= worst.error) {
@@ -80,8 +80,8 @@ struct grad_checker {
 /// `loss()` runs forward and returns the loss; `gradient()` runs forward and backward, and returns
 /// the gradient with respect to x (as many elements as x, or null when x is empty).
 template <class Layer, class Loss, class Gradient>
-grad_check_result check_gradients(Layer& layer, view<double, 1> x, Loss&& loss,
-                                  Gradient&& gradient, const grad_check_options& options = {}) {
+grad_check_result check_gradients(Layer& layer, view<double, 1> x, Loss&& loss, Gradient&& gradient,
+                                  const grad_check_options& options = {}) {
   detail::grad_checker checker{options, {}};
   clear_gradients(layer);
   std::vector<double> dx(static_cast<std::size_t>(x.rows()));
@@ -91,8 +91,8 @@ grad_check_result check_gradients(Layer& layer, view<double, 1> x, Loss&& loss,
   layer.for_each_parameter([&](const parameter_name& name, parameter<double>& p) {
     if (p.traits().update != update_rule::optimizer) return;
     const std::vector<double> analytic(p.gradients().begin(), p.gradients().end());
-    checker.tensor(name.str(), p.values().data(),
-                   p.gradient_written() ? analytic.data() : nullptr, p.size(), loss);
+    checker.tensor(name.str(), p.values().data(), p.gradient_written() ? analytic.data() : nullptr,
+                   p.size(), loss);
   });
   return checker.worst;
 }
@@ -101,7 +101,8 @@ grad_check_result check_gradients(Layer& layer, view<double, 1> x, Loss&& loss,
 /// plus whatever the layer adds to the context's auxiliary loss. The layer must be initialised.
 template <class Ctx, class Layer>
 grad_check_result check_gradients(Ctx& ctx, Layer& layer, view<double, 2> x,
-                                  sequence_layout sequences, const grad_check_options& options = {}) {
+                                  sequence_layout sequences,
+                                  const grad_check_options& options = {}) {
   typename Layer::saved saved;
   const random_stream direction(options.seed, stream_of("direction"));
   std::vector<double> r;

@@ -90,7 +90,8 @@ std::filesystem::path save(Ctx& ctx, const std::filesystem::path& folder, Traine
   text.commit();
   out.commit();
   std::vector<index_t> all = steps(folder);
-  for (std::size_t i = 0; i + keep < all.size(); ++i) std::filesystem::remove_all(path_of(folder, all[i]));
+  for (std::size_t i = 0; i + keep < all.size(); ++i)
+    std::filesystem::remove_all(path_of(folder, all[i]));
   return path;
 }
 
@@ -102,9 +103,10 @@ inline json_object verify(const std::filesystem::path& path) {
           ", this program reads ", format);
   const json_object hashes = state.object("hashes");
   for (const char* name : {"model.safetensors", "optimizer.safetensors"}) {
-    const std::string found = hex(hash_of_file(path / name)), wanted = hashes.get<std::string>(name);
-    expects(found == wanted, (path / name).string(), " was truncated or edited: its hash is ", found,
-            ", the checkpoint says ", wanted);
+    const std::string found = hex(hash_of_file(path / name)),
+                      wanted = hashes.get<std::string>(name);
+    expects(found == wanted, (path / name).string(), " was truncated or edited: its hash is ",
+            found, ", the checkpoint says ", wanted);
   }
   return state;
 }
@@ -120,8 +122,8 @@ json load(Ctx& ctx, const std::filesystem::path& path, Trainer& trainer) {
   trainer.optimizer().for_each_state([&](const std::string& name, const buffer<T>& b) {
     ++states;
     const stored_tensor& t = file.at(name);
-    expects(t.size() == b.size(), file.path(), ": \"", name, "\" is ", t.text(), ", the optimizer has ",
-            b.size(), " numbers");
+    expects(t.size() == b.size(), file.path(), ": \"", name, "\" is ", t.text(),
+            ", the optimizer has ", b.size(), " numbers");
   });
   expects(states == file.tensors().size(), file.path(), " holds ", file.tensors().size(),
           " tensors, the optimizer has ", states, "; was it another optimizer?");

@@ -21,19 +21,19 @@ struct training_batch {
 };
 
 struct trainer_options {
-  double clip = 1;              ///< largest global norm of the gradient
+  double clip = 1;  ///< largest global norm of the gradient
   balance_options balance = {};
 };
 
 /// What happened in one step.
 struct step_report {
-  index_t step = 0;             ///< its number, from 1
-  index_t tokens = 0;           ///< targets that counted
-  double loss = 0;              ///< mean over them, in nats, before the step
-  double auxiliary = 0;         ///< sum of the balance losses, mean over the micro-batches
-  double gradient_norm = 0;     ///< before clipping
+  index_t step = 0;          ///< its number, from 1
+  index_t tokens = 0;        ///< targets that counted
+  double loss = 0;           ///< mean over them, in nats, before the step
+  double auxiliary = 0;      ///< sum of the balance losses, mean over the micro-batches
+  double gradient_norm = 0;  ///< before clipping
   double rate = 0;
-  double max_violation = 0;     ///< the worst MaxVio of the step's layers
+  double max_violation = 0;  ///< the worst MaxVio of the step's layers
 };
 
 /// Trains a model with any optimizer policy. A step takes one or more micro-batches, whose
@@ -46,7 +46,11 @@ class trainer {
   using T = typename Model::number;
 
   trainer(Ctx& ctx, Model& model, Policy policy = {}, trainer_options options = {})
-      : ctx_(ctx), model_(model), options_(options), parameters_(model), optimizer_(ctx, parameters_, policy) {
+      : ctx_(ctx),
+        model_(model),
+        options_(options),
+        parameters_(model),
+        optimizer_(ctx, parameters_, policy) {
     expects(options.clip > 0, "trainer: clip is ", options.clip, ", expected above 0");
     expects(ctx.comm().size() == 1, "trainer: ", ctx.comm().size(), " ranks, expected one");
   }
@@ -62,7 +66,8 @@ class trainer {
     clear_gradients(model_);
     for (const training_batch& b : batches)
       for (index_t t = 0; t < b.targets.rows(); ++t) report.tokens += b.targets[t] >= 0;
-    expects(report.tokens > 0, "step ", report.step, ": no token counts in ", batches.size(), " batches");
+    expects(report.tokens > 0, "step ", report.step, ": no token counts in ", batches.size(),
+            " batches");
     const double scale = 1 / static_cast<double>(report.tokens);
     const double share = 1 / static_cast<double>(batches.size());
     for (const training_batch& b : batches) {
