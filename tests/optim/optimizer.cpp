@@ -50,6 +50,8 @@ void same_for_all_threads(Policy policy) {
 
 /// The smallest policy that a user could write: p -= rate g, through an operation of the backend.
 struct plain_descent {
+  static constexpr std::string_view name = "plain_descent";
+
   static constexpr int states(std::string_view, int) { return 0; }
   static constexpr double decay(std::string_view, int) { return 0; }
   template <class Ctx, class T>

@@ -15,6 +15,8 @@ namespace dsr1 {
 /// Loshchilov and Hutter 2017, arXiv 1711.05101; the same steps as torch.optim.AdamW.
 /// Throws `error` when a beta is not in [0, 1) or eps is below zero.
 struct adamw {
+  static constexpr std::string_view name = "adamw";
+
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;

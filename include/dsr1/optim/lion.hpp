@@ -11,6 +11,8 @@ namespace dsr1 {
 /// Chen et al. 2023, arXiv 2302.06675. Wants a rate 3 to 10 times smaller than AdamW, and a decay
 /// larger by as much. Throws `error` when a beta is not in [0, 1).
 struct lion {
+  static constexpr std::string_view name = "lion";
+
   double beta1 = 0.9;
   double beta2 = 0.99;
   dsr1::weight_decay weight_decay = {};

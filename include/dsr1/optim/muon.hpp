@@ -107,6 +107,8 @@ void newton_schulz(Ctx& ctx, view<T, 2> x, int steps = 5) {
 /// times `rest_rate`. A matrix has one state, the rest those of AdamW. Throws `error` when momentum
 /// is not in [0, 1). Jordan et al. 2024; as torch.optim.Muon, but in the parameter's number type.
 struct muon {
+  static constexpr std::string_view name = "muon";
+
   double momentum = 0.95;
   bool nesterov = true;
   muon_scale scale = muon_scale::spectral;

@@ -23,6 +23,7 @@ struct optimizer_step {
   index_t count = 1;          ///< number of this step, from 1
 };
 
+/// P::name                               what checkpoints call the rule
 /// policy.update(ctx, tensors, step)     changes values and states of all tensors
 /// policy.states(name, rank)             state buffers of a parameter, 0 to 2
 /// policy.decay(name, rank)              weight decay of a parameter
@@ -34,6 +35,7 @@ template <class P, class Ctx, class T>
 concept optimizer_policy =
     requires(const P& policy, Ctx& ctx, std::span<const optimizer_tensor<T>> tensors,
              const optimizer_step& step, std::string_view name) {
+      { P::name } -> std::convertible_to<std::string_view>;
       { policy.states(name, int{}) } -> std::convertible_to<int>;
       { policy.decay(name, int{}) } -> std::convertible_to<double>;
       policy.update(ctx, tensors, step);

@@ -12,6 +12,8 @@ namespace dsr1 {
 /// Without momentum there is no state. Throws `error` on numbers out of range, and on Nesterov's
 /// momentum without momentum or with dampening.
 struct sgd {
+  static constexpr std::string_view name = "sgd";
+
   double momentum = 0;
   double dampening = 0;
   bool nesterov = false;

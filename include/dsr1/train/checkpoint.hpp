@@ -18,7 +18,8 @@ namespace dsr1 {
 /// A checkpoint is a folder "step-<number>" with
 ///     model.safetensors      all parameters, also those that no optimizer changes (balance biases)
 ///     optimizer.safetensors  the states, "<parameter>.0" and "<parameter>.1"
-///     state.json             format, step, hashes of both files, and what the program adds: the
+///     state.json             format, step, optimizer, hashes of both files, and what the program
+///     adds: the
 ///                            position in the data, random keys, options
 /// It is filled under a temporary name, synced and renamed, so a kill or a full disk at any moment
 /// leaves the earlier checkpoints as they were and no folder of this name.
@@ -68,7 +69,10 @@ std::filesystem::path save(Ctx& ctx, const std::filesystem::path& folder, Traine
   const std::filesystem::path path = path_of(folder, trainer.steps());
   if (std::filesystem::exists(path)) return path;  // the same step again: the same bytes
   atomic_folder out(path);
-  json state = {{"format", format}, {"step", trainer.steps()}, {"user", user}};
+  json state = {{"format", format},
+                {"step", trainer.steps()},
+                {"optimizer", std::string(Trainer::policy_type::name)},
+                {"user", user}};
   state["hashes"]["model.safetensors"] =
       hex(save_parameters(ctx, out.temporary() / "model.safetensors", trainer.model()));
   {
@@ -117,6 +121,9 @@ template <class Ctx, class Trainer>
 json load(Ctx& ctx, const std::filesystem::path& path, Trainer& trainer) {
   using T = typename Trainer::T;
   const json_object state = verify(path);
+  const std::string rule = state.get<std::string>("optimizer");
+  expects(rule == Trainer::policy_type::name, state.source(), ": the optimizer was ", rule,
+          ", this trainer's is ", Trainer::policy_type::name);
   const safetensors file((path / "optimizer.safetensors").string());
   std::size_t states = 0;
   trainer.optimizer().for_each_state([&](const std::string& name, const buffer<T>& b) {
@@ -126,7 +133,8 @@ json load(Ctx& ctx, const std::filesystem::path& path, Trainer& trainer) {
             ", the optimizer has ", b.size(), " numbers");
   });
   expects(states == file.tensors().size(), file.path(), " holds ", file.tensors().size(),
-          " tensors, the optimizer has ", states, "; was it another optimizer?");
+          " tensors, the optimizer has ", states,
+          "; was it another model, or the rule with other numbers?");
   load_parameters(ctx, (path / "model.safetensors").string(), trainer.model());
   std::vector<T> host;
   trainer.optimizer().for_each_state([&](const std::string& name, buffer<T>& b) {

@@ -44,6 +44,7 @@ template <class Ctx, class Model, class Policy = adamw>
 class trainer {
  public:
   using T = typename Model::number;
+  using policy_type = Policy;
 
   trainer(Ctx& ctx, Model& model, Policy policy = {}, trainer_options options = {})
       : ctx_(ctx),
