@@ -117,12 +117,12 @@ struct muon {
   double rest_rate = 1;
   bool (*matrices)(std::string_view name) = is_hidden_matrix;
 
-  bool is_matrix(std::string_view name, int rank) const { return rank >= 2 && matrices(name); }
-  int states(std::string_view name, int rank) const {
-    return is_matrix(name, rank) ? 1 : rest.states(name, rank);
+  bool is_matrix(std::string_view which, int rank) const { return rank >= 2 && matrices(which); }
+  int states(std::string_view which, int rank) const {
+    return is_matrix(which, rank) ? 1 : rest.states(which, rank);
   }
-  double decay(std::string_view name, int rank) const {
-    return is_matrix(name, rank) ? weight_decay(rank) : rest.decay(name, rank);
+  double decay(std::string_view which, int rank) const {
+    return is_matrix(which, rank) ? weight_decay(rank) : rest.decay(which, rank);
   }
 
   void validate() const {
