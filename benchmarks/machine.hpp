@@ -50,15 +50,16 @@ DSR1_FMA_LOOP(dsr1::simd::avx512, DSR1_AVX512, 12)
 
 }  // namespace detail
 
-/// Best rate of fp32 multiply-adds over a few runs, in GFLOP/s (a multiply-add counts as two).
-inline double peak_fma_gflops(int threads, int runs = 5) {
+/// Best rate of fp32 multiply-adds over some runs, in GFLOP/s (a multiply-add counts as two). The
+/// runs are about a millisecond long, so that some of them are not interrupted on a busy machine.
+inline double peak_fma_gflops(int threads, int runs = 40) {
   dsr1::thread_pool pool(threads);
   double best = 0;
   volatile float sink = 0;
   for (int i = 0; i < 64; ++i) detail::starts[i] = 0.5f + 0.001f * static_cast<float>(i);
   dsr1::simd::dispatch<float>(dsr1::chosen_isa(), [&](auto instructions) {
     using loop = detail::fma_loop<decltype(instructions)>;
-    constexpr long loops = 3'000'000;
+    constexpr long loops = 300'000;
     for (int r = 0; r < runs; ++r) {
       const double start = seconds();
       pool.run(threads, [&](dsr1::index_t, int) { sink = loop::run(loops); });

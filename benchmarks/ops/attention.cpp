@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Attention over one sequence: time by length, and the memory that it takes besides its operands.
+//
+// FLOP: 4 per visible pair, head and element forwards, twice that backwards (the scores that
+// backward computes again do not count). us/token stays the same when cost grows linearly.
+// memory = (inputs + outputs + workspace) / (inputs + outputs).
+
+#include <dsr1/attention.hpp>
+
+#include "ops/harness.hpp"
+
+namespace bench {
+
+namespace {
+
+constexpr index_t heads = 8, kv_heads = 2, head_dim = 32;
+
+struct operands {
+  index_t tokens;
+  attention_extents e;
+  tensor qkv, y, lse, sinks, dy, dqkv, dsinks;
+  sequence_layout sequences;
+
+  operands(index_t n, index_t window)
+      : tokens(n),
+        e{.heads = heads,
+          .kv_heads = kv_heads,
+          .head_dim = head_dim,
+          .window = window,
+          .scale = 0.177},
+        qkv(n, (heads + 2 * kv_heads) * head_dim),
+        y(n, heads * head_dim),
+        lse(n, heads),
+        sinks(1, heads),
+        dy(n, heads * head_dim, 2),
+        dqkv(n, (heads + 2 * kv_heads) * head_dim),
+        dsinks(1, heads),
+        sequences(n) {}
+
+  static auto part(const auto& all, int i) {  // q, k, v
+    const index_t q = heads * head_dim, kv = kv_heads * head_dim;
+    return all.slice_columns(i == 0 ? 0 : q + (i - 1) * kv, i == 0 ? q : kv);
+  }
+  double flop() const {
+    double pairs = 0;
+    for (index_t i = 0; i < tokens; ++i)
+      pairs += static_cast<double>(e.window > 0 ? std::min(i + 1, e.window) : i + 1);
+    return 4 * pairs * product({heads, head_dim});
+  }
+  void forward(context_type& ctx) {
+    cpu::attention(ctx, e, part(qkv.in(), 0),
+                   key_values<float>{part(qkv.in(), 1), part(qkv.in(), 2), 0}, sinks.in().flat(),
+                   sequences, y.out(), lse.out());
+  }
+  void backward(context_type& ctx) {
+    cpu::attention_backward(
+        ctx, e, part(qkv.in(), 0), key_values<float>{part(qkv.in(), 1), part(qkv.in(), 2), 0},
+        sinks.in().flat(), sequences, y.in(), lse.in(), dy.in(), part(dqkv.out(), 0),
+        part(dqkv.out(), 1), part(dqkv.out(), 2), dsinks.out().flat(), accumulate::no);
+  }
+};
+
+void report(benchmark::State& state, context_type& ctx, const operands& o, double bytes,
+            double seconds_per_call) {
+  const double extra = static_cast<double>(ctx.workspace().peak_bytes());
+  state.counters["us/token"] = 1e6 * seconds_per_call / static_cast<double>(o.tokens);
+  state.counters["workspace_KiB"] = extra / 1024;
+  state.counters["memory"] = (bytes + extra) / bytes;
+}
+
+double seconds_per_call(const benchmark::State& state, double flop) {
+  return flop * 1e-9 / state.counters.at("GFLOP/s").value;
+}
+
+void run(benchmark::State& state, context_type& ctx, index_t tokens, index_t window,
+         bool backward) {
+  operands o(tokens, window);
+  o.forward(ctx);
+  const double flop = o.flop() * (backward ? 2 : 1);
+  measure(state, ctx, {.flop = flop}, [&] { backward ? o.backward(ctx) : o.forward(ctx); });
+  const double bytes =
+      o.qkv.bytes() + o.y.bytes() + o.lse.bytes() + (backward ? o.dy.bytes() + o.dqkv.bytes() : 0);
+  report(state, ctx, o, bytes, seconds_per_call(state, flop));
+}
+
+}  // namespace
+
+void add_attention() {
+  for (const index_t tokens : {1024, 2048, 4096, 8192, 16'384})
+    for (const bool backward : {false, true})
+      add_with_context(
+          "attention/window_128/" + std::to_string(tokens) + (backward ? "/backward" : "/forward"),
+          [=](auto& s, auto& c) { run(s, c, tokens, 128, backward); });
+  for (const index_t tokens : {1024, 4096})
+    for (const bool backward : {false, true})
+      add_with_context(
+          "attention/full/" + std::to_string(tokens) + (backward ? "/backward" : "/forward"),
+          [=](auto& s, auto& c) { run(s, c, tokens, 0, backward); });
+  for (const auto layout : {rope_layout::half_split, rope_layout::interleaved})
+    add_with_context(layout == rope_layout::half_split ? "attention/rotate_half_split"
+                                                       : "attention/rotate_interleaved",
+                     [=](auto& state, auto& ctx) {
+                       tensor x(65'536, heads * 64);
+                       rope<float> turn(64, {.layout = layout});
+                       std::vector<sequence> rows;
+                       for (index_t i = 0; i < 128; ++i)
+                         rows.push_back({.begin = 512 * i, .length = 512});
+                       measure(state, ctx, {.bytes = 2 * x.bytes()},
+                               [&] { turn.apply(ctx, x.out(), sequence_layout(rows)); });
+                     });
+  add_with_context("attention/store_cache", [](auto& state, auto& ctx) {
+    tensor x(65'536, 512), cache(65'536, 512);
+    std::vector<sequence> rows;
+    for (index_t i = 0; i < 16; ++i)
+      rows.push_back({.begin = 4096 * i, .length = 4096, .position = 100, .slot = i});
+    measure(state, ctx, {.bytes = 2 * x.bytes()},
+            [&] { cpu::store_cache(ctx, x.in(), sequence_layout(rows), 4096, cache.out()); });
+  });
+}
+
+}  // namespace bench
