@@ -27,7 +27,7 @@ struct options {
 
 void generate(options o) {
   const auto c = run_config::read(o.run);
-  const auto manifest = dsr1::read_manifest(c.data);
+  const auto manifest = read_data_of(c);
   const auto steps = dsr1::checkpoint::steps(checkpoints_of(o.run));
   dsr1::expects(!steps.empty(), o.run, " has no checkpoint yet");
   const index_t step = o.step < 0 ? steps.back() : o.step;
@@ -36,10 +36,11 @@ void generate(options o) {
   const auto path = dsr1::checkpoint::path_of(checkpoints_of(o.run), step);
 
   dsr1::context<dsr1::cpu> ctx({.threads = o.threads});
+  dsr1::checkpoint::verify(path);
   model m = make(c.size);
   dsr1::initialize(ctx, m, false);
   dsr1::load_parameters(ctx, (path / "model.safetensors").string(), m);
-  const tokenizer words((std::filesystem::path(c.data) / manifest.tokenizer).string());
+  const tokenizer words = tokenizer_of(manifest);
   o.what.end = manifest.end_of_document;
   const generation_report r = generate_text(std::cout, ctx, m, c, words, o.what);
   std::cerr << fmt::format("[{} prompt tokens in {:.3f} s; {} tokens, {:.0f} tokens/s]\n",
@@ -67,7 +68,8 @@ void add_generate(CLI::App& app) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   sub->add_option("--seed", o->what.sampling.seed)->capture_default_str();
-  sub->add_option("--step", o->step, "checkpoint of this step instead of the newest");
+  sub->add_option("--step", o->step, "checkpoint of this step instead of the newest")
+      ->check(CLI::NonNegativeNumber);
   sub->add_option("--threads", o->threads, "0: all")->check(CLI::NonNegativeNumber);
   sub->callback([o] { generate(*o); });
 }

@@ -6,17 +6,21 @@
 #include <filesystem>
 #include <string>
 
+#include <dsr1/data/manifest.hpp>
 #include <dsr1/io/atomic_file.hpp>
 #include <dsr1/io/json.hpp>
+#include <dsr1/io/mapped_file.hpp>
 
 #include "seed_model.hpp"
+#include "tokenizer.hpp"
 
 namespace seed {
 
 /// Everything that decides a run's numbers. Stored as run.json when the run begins, and read when
 /// it resumes, so that a resumed run is the run that was interrupted.
 struct run_config {
-  std::string data;  ///< folder that `prepare` wrote
+  std::string data;       ///< folder that `prepare` wrote
+  std::string data_hash;  ///< of its shards and its tokenizer, as `data_hash_of`
   std::string size_name = "demo";
   model_size size;
   index_t steps = 0;
@@ -30,6 +34,7 @@ struct run_config {
   dsr1::json to_json() const {
     return {{"format", 1},
             {"data", data},
+            {"data_hash", data_hash},
             {"size", size_name},
             {"vocab", size.vocab},
             {"dim", size.dim},
@@ -56,6 +61,7 @@ struct run_config {
     const auto n = [&](const char* key) { return o.get<index_t>(key); };
     dsr1::expects(n("format") == 1, o.source(), ": format ", n("format"), ", this program reads 1");
     return {.data = o.get<std::string>("data"),
+            .data_hash = o.get<std::string>("data_hash"),
             .size_name = o.get<std::string>("size"),
             .size = {.vocab = n("vocab"),
                      .dim = n("dim"),
@@ -83,6 +89,37 @@ struct run_config {
     file.commit();
   }
 };
+
+/// One hash for all that a run takes from a data set.
+inline std::string data_hash_of(const dsr1::data_manifest& m) {
+  dsr1::content_hash hash;
+  const auto add = [&](const std::string& text) { hash.add(text.data(), text.size()); };
+  add(m.tokenizer_hash);
+  for (const dsr1::data_split* split : {&m.train, &m.held_out})
+    for (const dsr1::shard_entry& e : split->shards) add(e.hash);
+  return dsr1::hash_text(hash.value());
+}
+
+/// The manifest of the data that a run began with. Throws `error` when it is missing or another.
+inline dsr1::data_manifest read_data_of(const run_config& c) {
+  dsr1::data_manifest m = dsr1::read_manifest(c.data);
+  dsr1::expects(data_hash_of(m) == c.data_hash, (m.folder / "manifest.json").string(),
+                " is of other data than the run began with: its hash is ", data_hash_of(m),
+                ", the run's is ", c.data_hash);
+  return m;
+}
+
+/// The tokenizer of a data set. Throws `error` when it is missing or not the one in the manifest.
+inline tokenizer tokenizer_of(const dsr1::data_manifest& m) {
+  const std::string path = (m.folder / m.tokenizer).string();
+  const dsr1::mapped_file file(path);
+  dsr1::content_hash hash;
+  hash.add(file.bytes().data(), file.bytes().size());
+  dsr1::expects(dsr1::hash_text(hash.value()) == m.tokenizer_hash, path,
+                " was edited: its hash is ", dsr1::hash_text(hash.value()), ", manifest.json says ",
+                m.tokenizer_hash);
+  return tokenizer(path);
+}
 
 inline std::filesystem::path checkpoints_of(const std::filesystem::path& run) {
   return run / "checkpoints";

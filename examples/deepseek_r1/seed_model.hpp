@@ -133,11 +133,19 @@ inline model make(const model_size& s, double rate = 1e-2) {
   });
   model m({.vocab = s.vocab, .dim = s.dim}, std::move(layers));
   // The last product of every residual branch starts smaller, so that depth does not add variance.
+  // The embedding starts large: otherwise what all tokens have in common outweighs what tells them
+  // apart, and the first steps of the routers send every token to the same few experts.
   const double smaller = 1 / std::sqrt(2.0 * static_cast<double>(s.layers));
   m.for_each_parameter([&](const dsr1::parameter_name& name, auto& p) {
     const std::string n = name.str();
+    dsr1::parameter_traits& t = p.traits();
     if (n.ends_with("attention.out.weight") || n.ends_with("moe.experts.down"))
-      p.traits().init.deviation *= smaller;
+      t.init.deviation *= smaller;
+    if (n == "embedding.weight") {
+      t.init.deviation = 1;
+      t.rate = 5;
+    }
+    if (n == "head.weight") t.init.deviation = 0.02;
   });
   return m;
 }

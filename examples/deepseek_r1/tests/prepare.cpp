@@ -2,51 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sub-commands `prepare` and `baselines` as a user runs them.
 
-#include <sys/wait.h>
-
-#include <cstdlib>
-
-#include "catch.hpp"
-#include "data/folder.hpp"
+#include "program.hpp"
 #include "tokenizer.hpp"
 
 #include <dsr1/data/loader.hpp>
 
-using data_test::folder;
-using data_test::read;
-using data_test::write;
-
-namespace {
-
-/// Runs the program in the folder; its output goes to out.txt and err.txt there.
-int run(const folder& f, const std::string& arguments) {
-  const std::string command =
-      "cd '" + f.path.string() + "' && '" DEEPSEEK_R1 "' " + arguments + " > out.txt 2> err.txt";
-  const int status = std::system(command.c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-std::string sentence(int i) {
-  return dsr1::text("This is sentence ", i, " of a small corpus, and the number ", i * i % 97,
-                    " stands in it.\n");
-}
-
-/// 60 documents, one of them twice, one binary, one empty.
-void make_corpus(const folder& f) {
-  std::filesystem::create_directories(f / "in/notes");
-  for (int d = 0; d < 60; ++d) {
-    std::string s = dsr1::text("Document ", d, "\n\n");
-    for (int i = 0; i < 12; ++i)
-      s += sentence(100 * d + i) + (i % 4 == 3 ? "\n\tindented  with tabs\n" : "");
-    write(f / dsr1::text("in/notes/", d, d % 3 == 0 ? ".md" : ".txt"), s);
-  }
-  write(f / "in/copy.txt", read(f / "in/notes/7.txt"));
-  write(f / "in/binary.txt", std::string(500, '\0'));
-  write(f / "in/empty.txt", "\n\n");
-  write(f / "in/picture.png", "skipped");
-}
-
-}  // namespace
+using namespace program_test;
 
 TEST_CASE("prepare: a small corpus, end to end") {
   const folder f;
