@@ -14,10 +14,14 @@
 
 namespace golden {
 
+/// tests/golden of the project (golden.cpp alone knows the path, so that caches of compilers work
+/// in every checkout).
+const char* project_folder();
+
 /// The folder of the vectors: the environment variable DSR1_GOLDEN, or tests/golden of the project.
 inline std::filesystem::path root() {
   const char* other = std::getenv("DSR1_GOLDEN");
-  return other && *other ? other : DSR1_TEST_GOLDEN;
+  return other && *other ? other : project_folder();
 }
 
 /// The path of a file, or an empty one (with a warning that names it) when this root lacks it.
