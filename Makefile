@@ -8,7 +8,7 @@
 MINUTES ?= 9
 JOBS ?= $(shell nproc)
 
-.PHONY: demo test build packages format clean
+.PHONY: demo test build packages format tidy clean
 
 demo: build
 	scripts/demo.sh $(MINUTES)
@@ -26,6 +26,10 @@ packages:
 
 format:
 	git ls-files '*.hpp' '*.cpp' '*.inc' | xargs clang-format-16 -i
+
+# Needs clang-tidy 14 or newer.
+tidy: build
+	clang-tidy --quiet -p build examples/0*.cpp
 
 clean:
 	rm -rf build

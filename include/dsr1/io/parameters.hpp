@@ -17,6 +17,7 @@ namespace dsr1 {
 template <class T>
 std::vector<index_t> shape_of(const parameter<T>& p) {
   std::vector<index_t> shape;
+  shape.reserve(static_cast<std::size_t>(p.rank()));
   for (int i = 0; i < p.rank(); ++i) shape.push_back(p.extent(i));
   return shape;
 }
@@ -25,8 +26,8 @@ std::vector<index_t> shape_of(const parameter<T>& p) {
 /// Needs host memory for the largest parameter.
 template <class Ctx, class Layer>
 std::uint64_t save_parameters(Ctx& ctx, const std::filesystem::path& path, Layer& layer,
-                              std::map<std::string, std::string> metadata = {}) {
-  safetensors_writer out(path, std::move(metadata));
+                              const std::map<std::string, std::string>& metadata = {}) {
+  safetensors_writer out(path, metadata);
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     expects(p.allocated(), "parameter ", name.str(),
             " has no memory yet; call dsr1::initialize first");

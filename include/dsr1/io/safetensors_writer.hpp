@@ -23,9 +23,9 @@ namespace dsr1 {
 class safetensors_writer {
  public:
   explicit safetensors_writer(const std::filesystem::path& path,
-                              std::map<std::string, std::string> metadata = {})
+                              const std::map<std::string, std::string>& metadata = {})
       : file_(path) {
-    if (!metadata.empty()) header_["__metadata__"] = std::move(metadata);
+    if (!metadata.empty()) header_["__metadata__"] = metadata;
   }
 
   void declare(const std::string& name, dtype type, const std::vector<index_t>& shape) {

@@ -50,7 +50,7 @@ std::vector<T> published_values(family which, std::string_view name, index_t exp
   const auto joined = [&](const std::string& end) {
     std::vector<T> out = all(self + "q_proj." + end);
     for (const char* p : {"k_proj.", "v_proj."}) {
-      const std::vector<T> more = all(self + p + end);
+      const std::vector<T> more = all(std::string(self).append(p).append(end));
       out.insert(out.end(), more.begin(), more.end());
     }
     return out;

@@ -181,7 +181,7 @@ class moe {
   template <class Ctx>
   view<const std::int32_t, 2> limit(Ctx& ctx, view<const std::int32_t, 2> index,
                                     view<const T, 2> weight) {
-    if (options_.capacity.factor == 0 || index.size() == 0) return index;
+    if (options_.capacity.factor == 0 || index.empty()) return index;
     const auto kept = ctx.template take<std::int32_t>(index.rows(), index.columns());
     Ctx::backend::limit_capacity(ctx, index, weight,
                                  options_.capacity.limit(index.size(), shape_.experts),

@@ -34,7 +34,8 @@ inline rgb colour(double at) {
   const double x = (at + 1) * 2;
   const int i = std::min(static_cast<int>(x), 3);
   const auto mix = [&](int c) {
-    return static_cast<std::uint8_t>(stops[i][c] + (x - i) * (stops[i + 1][c] - stops[i][c]) + 0.5);
+    return static_cast<std::uint8_t>(
+        std::lround(stops[i][c] + (x - i) * (stops[i + 1][c] - stops[i][c])));
   };
   return {mix(0), mix(1), mix(2)};
 }

@@ -96,9 +96,12 @@ inline std::vector<double> ticks(double low, double high, int count) {
 /// 1, 2 and 5 times the powers of ten inside [low, high], for a logarithmic axis.
 inline std::vector<double> log_ticks(double low, double high) {
   std::vector<double> out;
-  for (double p = std::pow(10, std::floor(std::log10(low))); p <= high; p *= 10)
-    for (const double m : {1.0, 2.0, 5.0})
-      if (p * m >= low * (1 - 1e-9) && p * m <= high * (1 + 1e-9)) out.push_back(p * m);
+  const auto first = std::lround(std::floor(std::log10(low)));
+  for (long power = first; std::pow(10, power) <= high; ++power)
+    for (const double m : {1.0, 2.0, 5.0}) {
+      const double tick = m * std::pow(10, power);
+      if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) out.push_back(tick);
+    }
   return out;
 }
 

@@ -111,7 +111,7 @@ inline std::string short_number(double value) {
 /// 0:05, 1:02:03, 2d 03:04.
 inline std::string duration_text(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "?";
-  const auto s = static_cast<index_t>(seconds + 0.5);
+  const auto s = static_cast<index_t>(std::llround(seconds));
   const auto two = [](index_t n) { return text(n / 10, n % 10); };
   if (s < 3600) return text(s / 60, ":", two(s % 60));
   if (s < 86400) return text(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));

@@ -66,7 +66,8 @@ template <class Ctx, class Trainer>
 std::filesystem::path save(Ctx& ctx, const std::filesystem::path& folder, Trainer& trainer,
                            const json& user, std::size_t keep = 2) {
   using T = typename Trainer::T;
-  const std::filesystem::path path = path_of(folder, trainer.steps());
+  expects(keep >= 1, "checkpoint: keep is ", keep, ", expected at least 1");
+  std::filesystem::path path = path_of(folder, trainer.steps());
   if (std::filesystem::exists(path)) return path;  // the same step again: the same bytes
   atomic_folder out(path);
   json state = {{"format", format},
