@@ -37,10 +37,12 @@ int main() {
   std::filesystem::remove_all(folder);
 
   // [checkpoint]
+  // [trainer]
   dsr1::context<dsr1::cpu> ctx({.seed = 1});
   tiny::model model;
   dsr1::initialize(ctx, model);
   dsr1::trainer trainer(ctx, model, dsr1::adamw{.weight_decay = {.value = 0.01}});
+  // [/trainer]
   train_until(trainer, 60);
   dsr1::checkpoint::save(ctx, folder, trainer, {{"note", "half way"}});
   const double loss = train_until(trainer, 120);

@@ -97,9 +97,11 @@ TEST_CASE("training_loader: a saved state gives the same batches, bit for bit") 
   training_loader uninterrupted(x.data, options);
   packed_batch a(50), b(60);
   for (int step = 0; step < 40; ++step) {
+    // [resume]
     const std::string saved = uninterrupted.state().to_json().dump();
     training_loader resumed(x.data, {.tokens = 50, .length = 13, .seed = 0});
     resumed.restore(loader_state::from_json({parse_json(saved, "state"), "state"}));
+    // [/resume]
     REQUIRE(resumed.state() == uninterrupted.state());
     const loader_state before = uninterrupted.state();
     uninterrupted.next(a);

@@ -16,8 +16,10 @@ using data_test::folder;
 TEST_CASE("metrics_log: one line a step, null for what is not finite") {
   const folder f;
   const std::string path = (f / "metrics.jsonl").string();
+  // [log]
   metrics_log log(path);
   log.write(1, {{"loss", 3.25}, {"rate", 1e-3}});
+  // [/log]
   CHECK(data_test::read(path) == "{\"step\":1,\"loss\":3.25,\"rate\":0.001}\n");  // flushed already
   log.write(2, {{"loss", std::nan("")}, {"norm", std::numeric_limits<double>::infinity()}});
   log.write(3, {{"a \"name\"", 0.1}});
