@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "battery/context.hpp"
-#include "catch.hpp"
+#include "golden.hpp"
 
 #include <dsr1/moe/balance.hpp>
 #include <dsr1/moe/gate.hpp>
@@ -125,4 +125,46 @@ TEST_CASE("balance_with: the losses add, one policy moves the bias") {
   CHECK(loss(ctx, both, gate, b, sequence_layout(9)) ==
         Approx(loss(ctx, sequence_loss{0.5}, gate, b, sequence_layout(9)) +
                loss(ctx, router_z_loss{0.1}, gate, b, sequence_layout(9))));
+}
+
+TEST_CASE("golden: the balance loss of transformers and its gradient", "[golden]") {
+  // Theirs runs over the tokens of all layers together, so all layers make one call here.
+  context<cpu> ctx({.threads = 2});
+  const softmax_gate gate;
+  for (const char* name : {"mixtral", "qwen3_moe"}) {
+    const auto path = golden::path(text("models/", name, "/golden.safetensors"));
+    if (path.empty()) continue;
+    INFO(name);
+    const safetensors file(path);
+    std::vector<double> logits, slopes;
+    std::vector<std::int32_t> index;
+    const auto join = [](auto& to, const std::vector<double>& more) {
+      for (const double v : more) to.push_back(static_cast<std::decay_t<decltype(to[0])>>(v));
+    };
+    const auto& layer = file.at("router_logits.0").shape;
+    const index_t experts = layer[1], k = file.at("topk_index.0").shape[1];
+    for (index_t i = 0; file.tensors().contains(text("router_logits.", i)); ++i) {
+      join(logits, golden::numbers(file, text("router_logits.", i)));
+      join(index, golden::numbers(file, text("topk_index.", i)));
+      slopes = golden::numbers(file, text("aux.grad_logits.", i));
+    }
+    const index_t tokens = static_cast<index_t>(logits.size()) / experts;
+    const balance_input<double> in{view<const double, 2>(logits.data(), tokens, experts),
+                                   view<const std::int32_t, 2>(index.data(), tokens, k),
+                                   sequence_layout(tokens)};
+    const switch_loss policy{.coefficient = 1, .divide_by_k = false};
+    switch_loss::saved<double> saved;
+    CHECK(policy.forward(ctx, gate, in, saved) ==
+          Approx(golden::numbers(file, "aux.loss")[0]).epsilon(1e-6));
+    std::vector<double> dlogits(logits.size());
+    policy.backward(ctx, gate, in, saved, 1, view<double, 2>(dlogits.data(), tokens, experts));
+    // Those of the last layer alone: the others' in the file also count what they do to later
+    // layers' routers.
+    REQUIRE(slopes.size() < dlogits.size());
+    const double* last = dlogits.data() + dlogits.size() - slopes.size();
+    double worst = 0;
+    for (std::size_t i = 0; i < slopes.size(); ++i)
+      worst = std::max(worst, std::abs(last[i] - slopes[i]));
+    CHECK(worst < 1e-7);
+  }
 }
