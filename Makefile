@@ -10,8 +10,8 @@ JOBS ?= $(shell nproc)
 
 .PHONY: demo test build packages format tidy clean
 
-demo: build
-	scripts/demo.sh $(MINUTES)
+demo: packages
+	@JOBS=$(JOBS) scripts/demo.sh $(MINUTES)
 
 test: build
 	cmake --build build -j $(JOBS)

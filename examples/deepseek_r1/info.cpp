@@ -46,7 +46,8 @@ void info(const std::string& run) {
       (row<I>(), ...);
     }(std::make_index_sequence<sizes.size()>());
     fmt::print(
-        "\n128 experts, top-4. training: fp32 weights, gradients, AdamW states; cache: keys and "
+        "\n128 experts, top-4. training: fp32 weights, gradients, optimizer states; cache: keys "
+        "and "
         "values of one sequence of 16,384\n"
         "tokens; sent: bytes per step and rank to all-reduce the gradient over many ranks.\n");
     return;

@@ -39,6 +39,7 @@ struct options {
   double held_out = 0.05;
   index_t max_bytes = 0;
   index_t document_bytes = 65536;
+  index_t piece_bytes = 3072;
   index_t sample_bytes = 10'000'000;
   double coverage = 0.9995;
   int threads = 2;
@@ -191,8 +192,11 @@ struct encoded {
 std::vector<encoded> encode(const std::vector<document>& all, const tokenizer& tokens,
                             const options& o) {
   std::vector<encoded> parts;
+  // Short pieces in training, so that a batch holds many subjects; held-out text stays together.
+  const index_t piece = std::min(o.piece_bytes, o.document_bytes);
   for (const document& d : all)
-    for (const std::string_view part : cut(d.text, static_cast<std::size_t>(o.document_bytes)))
+    for (const std::string_view part :
+         cut(d.text, static_cast<std::size_t>(d.held_out ? o.document_bytes : piece)))
       parts.push_back({part, d.source, d.held_out, {}});
   dsr1::progress shown = bar("encode", parts.size());
   std::mutex guard;
@@ -310,6 +314,7 @@ void run(const options& o) {
                {"held_out", o.held_out},
                {"max_bytes", o.max_bytes},
                {"document_bytes", o.document_bytes},
+               {"piece_bytes", o.piece_bytes},
                {"sample_bytes", o.sample_bytes},
                {"coverage", o.coverage}};
   const double write_seconds = watch.lap();
@@ -350,6 +355,11 @@ void add_prepare(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--document-bytes", o->document_bytes, "Longer documents are cut at blank lines")
+      ->capture_default_str()
+      ->check(CLI::Range(1024, 1 << 26));
+  command
+      ->add_option("--piece-bytes", o->piece_bytes,
+                   "Training documents are cut into pieces of at most this")
       ->capture_default_str()
       ->check(CLI::Range(1024, 1 << 26));
   command

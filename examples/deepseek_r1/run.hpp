@@ -24,11 +24,11 @@ struct run_config {
   std::string size_name = "demo";
   model_size size;
   index_t steps = 0;
-  index_t tokens = 8192;  ///< of a step
+  index_t tokens = 4096;  ///< of a step
   index_t length = 1024;  ///< longest sequence
-  double rate = 3e-3;     ///< peak learning rate
+  double rate = 6e-3;     ///< peak learning rate
   double weight_decay = 0.1;
-  double balance_rate = 1e-2;
+  double balance_rate = 0.1;
   std::uint64_t seed = 1;
 
   dsr1::json to_json() const {

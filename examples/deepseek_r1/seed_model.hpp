@@ -50,7 +50,7 @@ struct model_size {
     return layers * (attention(0).parameters() + mixture().active_parameters() + 2 * dim) +
            outside();
   }
-  /// fp32 weights, gradients and the two AdamW states.
+  /// fp32 weights, gradients and two states of the optimizer (Muon, for attention, needs only one).
   constexpr index_t training_bytes() const { return 16 * parameters(); }
   /// Keys and values of `tokens` tokens in all layers, fp32.
   constexpr index_t cache_bytes(index_t tokens) const {
@@ -122,7 +122,7 @@ using gate = dsr1::top_k_softmax_gate;
 using model = dsr1::published_lm<gate, float, dsr1::bias_balance>;
 
 /// The model of a size, without memory yet. `rate` is the step of the balance bias.
-inline model make(const model_size& s, double rate = 1e-2) {
+inline model make(const model_size& s, double rate = 0.1) {
   using body = std::remove_reference_t<decltype(std::declval<model>().body())>;
   using block = std::remove_reference_t<decltype(std::declval<body>()[0])>;
   body layers(s.layers, [&](index_t i) {
@@ -143,9 +143,10 @@ inline model make(const model_size& s, double rate = 1e-2) {
       t.init.deviation *= smaller;
     if (n == "embedding.weight") {
       t.init.deviation = 1;
-      t.rate = 5;
+      t.rate = 15;
     }
     if (n == "head.weight") t.init.deviation = 0.02;
+    if (n.ends_with("moe.router.weight")) t.rate = 0.3;  // not faster than the balance bias follows
   });
   return m;
 }

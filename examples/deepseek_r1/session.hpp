@@ -21,13 +21,13 @@ namespace seed {
 class session {
  public:
   using context_type = dsr1::context<dsr1::cpu>;
-  using trainer_type = dsr1::trainer<context_type, model, dsr1::adamw>;
+  using trainer_type = dsr1::trainer<context_type, model, dsr1::muon>;
 
   session(const run_config& c, const dsr1::dataset& train, int threads)
       : config_(c),
         context_({.threads = threads, .seed = c.seed}),
         model_(initialized(context_, make(c.size, c.balance_rate))),
-        trainer_(context_, model_, dsr1::adamw{.weight_decay = {.value = c.weight_decay}}),
+        trainer_(context_, model_, optimizer_of(c)),
         loader_(train, {.tokens = c.tokens, .length = c.length, .seed = c.seed}),
         batch_(c.tokens),
         schedule_(schedule_of(c)) {}
@@ -96,6 +96,16 @@ class session {
             .warmup = std::max<index_t>(1, c.steps / 50),
             .total = c.steps,
             .decay = c.steps * 3 / 5};
+  }
+
+  /// Muon for the matrices of attention, AdamW for all else: for the many small experts, each of
+  /// which sees few tokens of a batch, Muon costs as much as the whole step and gains less.
+  static dsr1::muon optimizer_of(const run_config& c) {
+    const dsr1::weight_decay decay = {.value = c.weight_decay};
+    return {.scale = dsr1::muon_scale::match_rms,
+            .weight_decay = decay,
+            .rest = {.weight_decay = decay},
+            .matrices = [](std::string_view name) { return name.find("attention") != name.npos; }};
   }
 
   static model initialized(context_type& ctx, model m) {

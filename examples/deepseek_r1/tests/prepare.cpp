@@ -92,6 +92,33 @@ TEST_CASE("prepare: limits and no held-out text") {
   CHECK(m.baselines.empty());
 }
 
+TEST_CASE("prepare: training text in short pieces, held-out text whole") {
+  const folder f;
+  fs::create_directories(f / "in");
+  for (int d = 0; d < 20; ++d) {
+    std::string s;
+    for (int i = 0; i < 100; ++i) s += sentence(1000 * d + i) + (i % 5 == 4 ? "\n" : "");
+    write(f / dsr1::text("in/", d, ".txt"), s);
+  }
+  REQUIRE(run(f, "prepare --out data --vocab 512 --held-out 0.3 --piece-bytes 2000 in") == 0);
+  const auto m = dsr1::read_manifest(f / "data");
+  const seed::tokenizer words((f / "data/tokenizer.model").string());
+  const auto longest = [&](const dsr1::data_split& split) {
+    const dsr1::dataset data(m, split);
+    std::size_t most = 0;
+    for (dsr1::index_t d = 0; d < data.documents(); ++d) {
+      std::vector<std::int32_t> ids(static_cast<std::size_t>(data.document(d).size()));
+      data.document(d).copy(0, data.document(d).size(), ids.data());
+      most = std::max(most, words.decode(ids).size());
+    }
+    return most;
+  };
+  CHECK(longest(m.train) <= 2000);
+  CHECK(longest(m.train) > 1000);
+  CHECK(longest(m.held_out) > 6000);
+  CHECK(m.options.at("piece_bytes") == 2000);
+}
+
 TEST_CASE("prepare: mistakes end with 1 and a reason") {
   const folder f;
   std::filesystem::create_directories(f / "empty");
