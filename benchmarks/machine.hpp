@@ -74,35 +74,32 @@ struct bandwidth {
   double copy = 0;  ///< GB/s, bytes read plus bytes written
 };
 
-/// Best rates over memory far larger than the caches.
-inline bandwidth memory_bandwidth(int threads, int runs = 5) {
+/// Best rates over memory far larger than the caches, taken piece by piece: pieces of about a
+/// millisecond, so that some of them are not interrupted on a busy machine.
+inline bandwidth memory_bandwidth(int threads, int rounds = 4) {
   constexpr dsr1::index_t words = dsr1::index_t{1} << 25;  // 256 MiB
   std::vector<std::uint64_t> from(words, 1), to(words, 2);
   dsr1::thread_pool pool(threads);
   bandwidth best;
   volatile std::uint64_t sink = 0;
-  const dsr1::index_t part = words / threads;
-  for (int r = 0; r < runs; ++r) {
-    double start = seconds();
-    pool.run(threads, [&](dsr1::index_t t, int) {
-      const std::uint64_t* p = from.data() + t * part;
-      std::uint64_t a = 0, b = 0, c = 0, d = 0;
-      for (dsr1::index_t i = 0; i + 8 <= part; i += 8) {
-        a += p[i] + p[i + 4];
-        b += p[i + 1] + p[i + 5];
-        c += p[i + 2] + p[i + 6];
-        d += p[i + 3] + p[i + 7];
-      }
-      sink = a + b + c + d;
-    });
-    best.read =
-        std::max(best.read, 8e-9 * static_cast<double>(part * threads) / (seconds() - start));
-    start = seconds();
-    pool.run(threads, [&](dsr1::index_t t, int) {
-      std::copy_n(from.data() + t * part, part, to.data() + t * part);
-    });
-    best.copy =
-        std::max(best.copy, 16e-9 * static_cast<double>(part * threads) / (seconds() - start));
+  constexpr dsr1::index_t piece = dsr1::index_t{1} << 21;  // 16 MiB a thread
+  const dsr1::index_t pieces = words / (piece * threads);
+  const auto rate = [&](dsr1::index_t i, double bytes, auto f) {
+    const double start = seconds();
+    pool.run(threads, [&](dsr1::index_t t, int) { f((i * threads + t) * piece); });
+    return bytes * static_cast<double>(piece * threads) / (seconds() - start) * 1e-9;
+  };
+  for (dsr1::index_t i = 0; i < rounds * pieces; ++i) {
+    best.read = std::max(best.read, rate(i % pieces, 8, [&](dsr1::index_t first) {
+                           const std::uint64_t* p = from.data() + first;
+                           std::uint64_t sum[8] = {};
+                           for (dsr1::index_t j = 0; j < piece; j += 8)
+                             for (int k = 0; k < 8; ++k) sum[k] += p[j + k];
+                           for (const std::uint64_t s : sum) sink = s;
+                         }));
+    best.copy = std::max(best.copy, rate(i % pieces, 16, [&](dsr1::index_t first) {
+                           std::copy_n(from.data() + first, piece, to.data() + first);
+                         }));
   }
   return best;
 }

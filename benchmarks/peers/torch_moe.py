@@ -244,9 +244,9 @@ params = list(model.parameters())
 opt = torch.optim.AdamW(params, lr=1e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, fused=True)
 forward = torch.compile(model, dynamic=False) if args.variant == "compiled" else model
 stream = torch.tensor(token_stream(C.batch * (C.seq + 1) * args.steps)).view(args.steps, C.batch, C.seq + 1)
-times, losses, norms, first = [], [], [], 0.0
+times, cpu, losses, norms, first = [], [], [], [], 0.0
 for i in range(args.steps):
-    t = time.perf_counter()
+    t, c = time.perf_counter(), time.process_time()
     loss = forward(stream[i, :, :-1].contiguous(), stream[i, :, 1:].contiguous())
     loss.backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in params])
@@ -256,11 +256,13 @@ for i in range(args.steps):
     losses.append(float(loss.detach()))
     norms.append(float(norm))
     times.append(time.perf_counter() - t)
+    cpu.append(time.process_time() - c)
     if i == 0:
         first = time.perf_counter() - START
-step = statistics.median(times[args.warmup:])
+step, cpu_step = statistics.median(times[args.warmup:]), statistics.median(cpu[args.warmup:])
 tokens = C.batch * C.seq
 print(json.dumps(dict(shape=args.shape, variant=args.variant, threads=args.threads, tokens_per_s=tokens / step,
+                      tokens_per_cpu_s=tokens / cpu_step,
                       gflops=flops_per_token() * tokens / step / 1e9, step_s=times, loss=losses, grad_norm=norms,
                       peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                       start_to_first_step_s=first, torch=torch.__version__)))

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The dsr1 authors
+# SPDX-License-Identifier: Apache-2.0
+"""All benchmarks, into benchmarks/results/<date>-<cpu>-<instructions>.json and a table beside it (.md).
+
+    benchmarks/run_all.py --python venv/bin/python     venv: pip install torch transformers
+
+Parts (--parts): ops, optim, train (bench_train_step alone), compare (compare_train.py), compile
+(compile_time.py). A part that cannot run is named as missing in the results and does not stop the
+others. Before each part the machine is waited for to be idle, --patience seconds at most; how busy
+other programs were stands in the results.
+"""
+import argparse, json, os, pathlib, platform, re, subprocess, sys, time
+
+from load import other_load, wait_until_idle
+
+here = pathlib.Path(__file__).resolve().parent
+root = here.parent
+ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+ap.add_argument("--bin", default=str(root / "build/bin"), help="folder of the benchmark programs")
+ap.add_argument("--python", default="", help="an interpreter with torch and transformers; without it no compare")
+ap.add_argument("--parts", default="ops,optim,train,compare,compile")
+ap.add_argument("--patience", type=int, default=120)
+ap.add_argument("--rounds", type=int, default=5, help="of compare_train.py and compile_time.py")
+ap.add_argument("--note", default="", help="a sentence for the head of the results")
+ap.add_argument("--output", default="", help="folder, default benchmarks/results")
+args = ap.parse_args()
+parts = args.parts.split(",")
+threads = [1, 2] if (os.cpu_count() or 1) > 1 else [1]
+
+
+def json_of(command):
+    r = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=root)
+    if r.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {(r.stderr or r.stdout)[-500:]}")
+    text = r.stdout
+    return json.loads(text[text.index("{"):])
+
+
+def cpu_name():
+    m = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return m.group(1).strip() if m else platform.machine()
+
+
+def train():
+    return [json_of([f"{args.bin}/bench_train_step", "--json", "--shape", s, "--threads", t, "--steps", 12])
+            for s in ("demo", "seed") for t in threads]
+
+
+def compare():
+    if not args.python:
+        raise RuntimeError("no --python with torch and transformers")
+    return json_of([here / "compare_train.py", "--python", args.python, "--binary", f"{args.bin}/bench_train_step",
+                    "--threads", ",".join(map(str, threads)), "--rounds", args.rounds,
+                    "--patience", args.patience, "--json"])
+
+
+RUN = {"ops": lambda: json_of([f"{args.bin}/bench_ops", "--json"]),
+       "optim": lambda: json_of([f"{args.bin}/bench_optim", "--json"]),
+       "train": train, "compare": compare,
+       "compile": lambda: json_of([root / "scripts/compile_time.py", "--rounds", args.rounds, "--json"])}
+results = dict(date=time.strftime("%Y-%m-%d"), cpu=cpu_name(), cores=os.cpu_count(), note=args.note, missing={}, load={})
+for part in parts:
+    print(f"{part} ...", file=sys.stderr, flush=True)
+    wait_until_idle(args.patience)
+    try:
+        with other_load() as load:
+            results[part] = RUN[part]()
+        results["load"][part] = round(load.cores, 2)
+    except (RuntimeError, ValueError, OSError) as e:
+        results["missing"][part] = str(e)
+        print(f"{part}: {e}", file=sys.stderr)
+
+
+def name_of(benchmark):
+    return re.sub(r"/(min_time:[\d.]+|manual_time|real_time)", "", benchmark["name"])
+
+
+def table():
+    out = [f"# {results['cpu']}, {results['cores']} cores, {results['date']}", ""]
+    if results["note"]:
+        out += [results["note"], ""]
+    out += ["Cores used by other programs meanwhile: " +
+            ", ".join(f"{p} {c}" for p, c in results["load"].items()) + ".", ""]
+    out += [f"Missing: {p} ({e.splitlines()[0]})." for p, e in results["missing"].items()]
+    if "compare" in results:
+        out += ["## Training steps beside PyTorch " + str(results["compare"].get("torch")), "",
+                "| work | ours | peer | ratio (min..max) | others' cores |", "|---|---|---|---|---|"]
+        out += [f"| {r['work']} | {r['ours']:.0f} | {r['peer']:.0f} {r['unit']} | {r['ratio']:.2f} "
+                f"({r['ratio_min']:.2f}..{r['ratio_max']:.2f}) | {r['other_load']:.2f} |" for r in results["compare"]["rows"]] + [""]
+    if "train" in results:
+        out += ["## Training steps", "", "| shape | threads | tokens/s | GFLOP/s | of peak | MiB |", "|---|---|---|---|---|---|"]
+        out += [f"| {r['shape']} | {r['threads']} | {r['tokens_per_s']:.0f} | {r['gflops']:.1f} | {r['fraction_of_peak']:.2f} of "
+                f"{r['peak_gflops']:.0f} | {r['peak_rss_mib']:.0f} |" for r in results["train"]] + [""]
+    for part in ("ops", "optim"):
+        if part not in results:
+            continue
+        head = f", {results[part]['context'].get('instructions', '')}" if part == "ops" else ""
+        out += [f"## bench_{part}{head}", "", "| | time, us | rate | of the limit (fastest call) | more |", "|---|---|---|---|---|"]
+        for b in results[part]["benchmarks"]:
+            unit = {"us": 1, "ms": 1e3, "ns": 1e-3, "s": 1e6}[b["time_unit"]]
+            rate = f"{b['GFLOP/s']:.1f} GFLOP/s" if "GFLOP/s" in b else f"{b['GB/s']:.1f} GB/s" if "GB/s" in b else \
+                f"{b['bytes_per_second'] * 1e-9:.1f} GB/s" if "bytes_per_second" in b else \
+                f"{b['FLOP/s'] * 1e-9:.1f} GFLOP/s" if "FLOP/s" in b else ""
+            limit = b.get("of_peak", b.get("of_memory"))
+            limit = f"{limit:.2f} ({b['best']:.2f})" if limit is not None else ""
+            keys = ("us/token", "memory", "workspace_KiB", "workspace_MiB", "logits_MiB", "tokens/s", "ns/token", "read_GB/s", "copy_GB/s")
+            more = ", ".join(f"{k} {b[k]:.4g}" for k in keys if k in b)
+            out.append(f"| {name_of(b)} | {b['real_time'] * unit:.0f} | {rate} | {limit} | {more} |")
+        out.append("")
+    if "compile" in results:
+        c = results["compile"]
+        out += [f"## Compile time: {c['compiler']}", "",
+                "| | lines | -fsyntax-only, CPU s | of empty | of Eigen | -O2, CPU s | of empty | of Eigen |", "|---|---|---|---|---|---|---|---|"]
+        out += [f"| {r['unit']} | {r['lines']} | " + " | ".join(
+            f"{r[m]['seconds']:.2f} | {r[m]['of_empty']:.0f} | {r[m]['of_eigen']:.2f}" for m in ("syntax", "O2")) + " |" for r in c["rows"]]
+    return "\n".join(out) + "\n"
+
+
+folder = pathlib.Path(args.output) if args.output else here / "results"
+folder.mkdir(parents=True, exist_ok=True)
+instructions = results.get("ops", {}).get("context", {}).get("instructions") or \
+    (results.get("train") or [{}])[0].get("instructions") or "unknown"
+name = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|processor|cpu", "", results["cpu"].lower())).strip("-")
+target = folder / f"{results['date']}-{name}-{instructions}"
+for part in ("ops", "optim"):  # names of machine and folders are nobody's business
+    if part in results:
+        for key in ("host_name", "executable", "load_avg"):
+            results[part]["context"].pop(key, None)
+target.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+target.with_suffix(".md").write_text(table())
+print(target.with_suffix(".md"))
