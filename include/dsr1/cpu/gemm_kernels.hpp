@@ -3,6 +3,8 @@
 // The register tile, the packing and the block product that all fast CPU products share.
 #pragma once
 
+#include <cstring>
+
 #include <dsr1/cpu/simd.hpp>
 #include <dsr1/tensor/view.hpp>
 

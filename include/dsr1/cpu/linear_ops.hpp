@@ -82,7 +82,10 @@ struct cpu_linear {
     expects(y.rows() == groups.count() && y.columns() == x.columns() && x.rows() == groups.rows(),
             "grouped_column_sum of ", extents_text(x), " into ", extents_text(y), " with ",
             groups.count(), " groups over ", groups.rows(), " rows");
-    constexpr index_t width = 64;
+    // Wide stripes read memory in longer runs; narrow ones give every thread something to do.
+    const index_t stripes = 2 * ctx.device().pool().size();
+    const index_t width =
+        std::clamp<index_t>(round_up(x.columns() * groups.count() / stripes, 64), 64, 1024);
     const index_t blocks = ceil_div(x.columns(), width);
     parallel_for(ctx, groups.count() * blocks, [&](index_t task, int) {
       const index_t g = task / blocks, first = task % blocks * width;
