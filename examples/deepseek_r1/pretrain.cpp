@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 struct options {
   run_config config;
   std::string run;
+  std::string program;  ///< as it was called
   double minutes = 0;
   double save_minutes = 2;
   index_t save_steps = 0;
@@ -147,6 +148,8 @@ class pretraining {
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     const index_t steps = config().steps, evaluate_every = std::max<index_t>(1, steps / 10);
+    // What the ten evaluations on the way read is about a tenth of what the training does.
+    const index_t scored = std::clamp<index_t>(steps * config().tokens / 100, 1, 50'000);
     dsr1::metrics_log metrics((run_ / "metrics.jsonl").string(),
                               o_.resume ? session_->steps() : -1);
     dsr1::progress bar(std::cout, terminal_,
@@ -166,7 +169,7 @@ class pretraining {
                   .loss = r.loss,
                   .note = fmt::format("MaxVio {:.2f}", r.max_violation)});
       if (r.step % evaluate_every == 0 && r.step < steps) {
-        const dsr1::token_loss loss = session_->evaluate(*held_out_, 50'000);
+        const dsr1::token_loss loss = session_->evaluate(*held_out_, scored);
         const double bits = bits_per_byte(loss, *held_out_);
         metrics.write(r.step, {{"tokens", static_cast<double>(session_->tokens())},
                                {"held_out_loss", loss.sum / static_cast<double>(loss.tokens)},
@@ -234,8 +237,8 @@ class pretraining {
   }
 
   int stopped(const std::string& what) {
-    std::cout << fmt::format("{}; saved. Go on with: deepseek_r1 pretrain --out {} --resume\n",
-                             what, o_.run);
+    std::cout << fmt::format("{}; saved. Go on with: {} pretrain --out {} --resume\n", what,
+                             o_.program, o_.run);
     return 128 + interrupted;
   }
 
@@ -294,7 +297,8 @@ void add_pretrain(CLI::App& app) {
   sub->add_option("--save-steps", o->save_steps, "steps between checkpoints, instead of time")
       ->check(CLI::PositiveNumber);
   sub->add_option("--sample", o->prompts, "prompt of a sample at the end; may be repeated");
-  sub->callback([o, rate] {
+  sub->callback([o, rate, &app] {
+    o->program = app.get_name();
     if (!o->resume && o->config.data.empty()) throw CLI::RequiredError("--data");
     if (!o->resume && o->config.steps == 0 && o->minutes == 0)
       throw CLI::RequiredError("--steps or --minutes");
