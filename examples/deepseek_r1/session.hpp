@@ -49,15 +49,18 @@ class session {
     return r;
   }
 
-  /// The loss over the first targets of a data set, at least `most` of them (all when it has
-  /// fewer), each document by itself and each target once. A piece of a long document begins with
-  /// half a sequence that was scored before, so that few targets lack what stood before them.
+  /// The loss over about `most` targets of a data set (all when it has fewer), in batches evenly
+  /// spread over it, each document by itself and each target once. A piece of a long document
+  /// begins with half a sequence that was scored before, so that few targets lack what stood before
+  /// them.
   dsr1::token_loss evaluate(const dsr1::dataset& data, index_t most,
                             const std::function<bool(index_t)>& go_on = {}) {
     const index_t context = std::min(config_.length, config_.tokens) / 2;
     dsr1::evaluation_pass pass(data, {.tokens = config_.tokens, .length = config_.length}, context);
+    const index_t every = std::max<index_t>(1, data.targets() / most);
     dsr1::token_loss total;
-    while (total.tokens < most && pass.next(batch_)) {
+    for (index_t i = 0; pass.next(batch_); ++i) {
+      if (i % every != 0) continue;
       total += trainer_.evaluate(batch_of(batch_));
       if (go_on && !go_on(total.tokens)) break;
     }
