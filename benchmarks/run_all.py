@@ -22,11 +22,13 @@ ap.add_argument("--python", default="", help="an interpreter with torch and tran
 ap.add_argument("--parts", default="ops,optim,train,compare,compile")
 ap.add_argument("--patience", type=int, default=120)
 ap.add_argument("--rounds", type=int, default=5, help="of compare_train.py and compile_time.py")
+ap.add_argument("--threads", default="1,2" if (os.cpu_count() or 1) > 1 else "1", help="of train and compare")
 ap.add_argument("--note", default="", help="a sentence for the head of the results")
+ap.add_argument("--add-to", default="", help="a result (.json) whose other parts are kept")
 ap.add_argument("--output", default="", help="folder, default benchmarks/results")
 args = ap.parse_args()
 parts = args.parts.split(",")
-threads = [1, 2] if (os.cpu_count() or 1) > 1 else [1]
+threads = args.threads.split(",")
 
 
 def json_of(command):
@@ -51,7 +53,7 @@ def compare():
     if not args.python:
         raise RuntimeError("no --python with torch and transformers")
     return json_of([here / "compare_train.py", "--python", args.python, "--binary", f"{args.bin}/bench_train_step",
-                    "--threads", ",".join(map(str, threads)), "--rounds", args.rounds,
+                    "--threads", args.threads, "--rounds", args.rounds,
                     "--patience", args.patience, "--json"])
 
 
@@ -60,7 +62,10 @@ RUN = {"ops": lambda: json_of([f"{args.bin}/bench_ops", "--json"]),
        "train": train, "compare": compare,
        "compile": lambda: json_of([root / "scripts/compile_time.py", "--rounds", args.rounds, "--json"])}
 results = dict(date=time.strftime("%Y-%m-%d"), cpu=cpu_name(), cores=os.cpu_count(), note=args.note, missing={}, load={})
+if args.add_to:
+    results = json.loads(pathlib.Path(args.add_to).read_text())
 for part in parts:
+    results["missing"].pop(part, None)
     print(f"{part} ...", file=sys.stderr, flush=True)
     wait_until_idle(args.patience)
     try:
@@ -68,7 +73,7 @@ for part in parts:
             results[part] = RUN[part]()
         results["load"][part] = round(load.cores, 2)
     except (RuntimeError, ValueError, OSError) as e:
-        results["missing"][part] = str(e)
+        results["missing"][part] = str(e).replace(str(root), ".")
         print(f"{part}: {e}", file=sys.stderr)
 
 

@@ -11,7 +11,7 @@ with, every umbrella, and one numbered example (a whole model, so instantiation 
 seconds (user + system) of the compiler and its children, so that other load on the machine counts
 little. `lines` is the size after preprocessing.
 """
-import argparse, json, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, re, resource, shutil, statistics, subprocess, sys, tempfile, time
 
 root = pathlib.Path(__file__).resolve().parent.parent
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -42,10 +42,10 @@ def standard_headers():
 
 
 def cpu_seconds(source, mode):
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([compiler, *flags, *MODES[mode], str(source)], check=True)
-    after = os.times()
-    return (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
 
 units = {"empty": "", "<Eigen/Core>": "#include <Eigen/Core>\n", "<nlohmann/json.hpp>": "#include <nlohmann/json.hpp>\n",

@@ -60,7 +60,8 @@ inline double seconds(int threads) {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-/// Times every call of f; the first, which warms workspace and caches, does not count.
+/// Times every call of f but the first two: one finds out how large the workspace must be, the next
+/// touches the block that `reset` then made.
 ///   GFLOP/s or GB/s   from the median call
 ///   of_peak           the same over the multiply-add peak
 ///   of_memory         the same over the larger of the read and the copy bandwidth; above 1 when
@@ -73,6 +74,7 @@ void measure(benchmark::State& state, context_type& ctx, work w, F&& f) {
   const double peak = w.flop > 0 ? peak_gflops(threads) : 0;
   const double limit =
       w.bytes > 0 ? std::max(memory(threads).read, memory(threads).copy) : 0;  // before the timing
+  f();
   f();
   std::vector<double> times;
   for (auto _ : state) {
