@@ -3,6 +3,7 @@
 // The register tile, the packing and the block product that all fast CPU products share.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 
 #include <dsr1/cpu/simd.hpp>
