@@ -92,17 +92,17 @@ class tokenizer_file::reader {
             "]: a list or an object, expected two tokens");
   }
 
-  bool key(int depth, const std::string& name) {
-    if (depth == 1) in_model_ = name == "model";
+  bool key(int depth, const std::string& member) {
+    if (depth == 1) in_model_ = member == "model";
     if (depth <= 2) part_ = part::other;
-    if (depth == 2 && in_model_ && name == "vocab") part_ = part::vocabulary;
-    if (depth == 2 && in_model_ && name == "merges") part_ = part::merges;
+    if (depth == 2 && in_model_ && member == "vocab") part_ = part::vocabulary;
+    if (depth == 2 && in_model_ && member == "merges") part_ = part::merges;
     if (in(part::vocabulary, depth, 3)) {
-      token_ = name;
+      token_ = member;
       return false;
     }
-    const bool fresh = keys_[static_cast<std::size_t>(depth) - 1].insert(name).second;
-    if (!fresh) throw error(text(file_.name, ": \"", shortened(name, 60), "\" is there twice"));
+    const bool fresh = keys_[static_cast<std::size_t>(depth) - 1].insert(member).second;
+    if (!fresh) throw error(text(file_.name, ": \"", shortened(member, 60), "\" is there twice"));
     return true;
   }
 
