@@ -107,7 +107,7 @@ class bpe {
     ++rank_;
   }
 
-  /// For texts that no pre-tokenizer cuts: prepares to cut them where merges cannot join. To be
+  /// For long words (lines, whole texts): prepares to cut them where merges cannot join. To be
   /// called when all merges are there.
   void prepare_cuts(const vocabulary& tokens) {
     std::vector<bool> is_symbol(static_cast<std::size_t>(tokens.rows()), false);

@@ -83,8 +83,6 @@ class pre_tokenizer {
     });
   }
 
-  /// True when nothing is ever cut.
-  bool empty() const { return steps_.empty(); }
   /// True when words are to be seen as bytes, each with a character of its own.
   bool byte_level() const { return byte_level_; }
 

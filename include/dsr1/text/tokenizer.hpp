@@ -166,11 +166,12 @@ inline tokenizer::tokenizer(tokenizer_file file) : name_(std::move(file.name)) {
   options.byte_level = pre_tokenizer_.byte_level();
   tokens_ = std::move(file.tokens);
   model_ = bpe(tokens_, options, place("model"));
+  const std::string merges = place("model") + ".\"merges\"";
   file.for_each_merge([&](std::string_view left, std::string_view right) {
-    model_.add_merge(tokens_, left, right, place("model") + ".\"merges\"");
+    model_.add_merge(tokens_, left, right, merges);
   });
   read_added(member("added_tokens"));
-  if (pre_tokenizer_.empty()) model_.prepare_cuts(tokens_);
+  if (!options.byte_level) model_.prepare_cuts(tokens_);  // words may be lines or whole texts
   post_processor_ = post_processor(member("post_processor"), tokens_, place("post_processor"));
   decoder_ = decoder(member("decoder"), place("decoder"));
 }
