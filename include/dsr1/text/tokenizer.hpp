@@ -18,10 +18,10 @@
 #include <dsr1/io/open_file.hpp>
 #include <dsr1/text/added_tokens.hpp>
 #include <dsr1/text/bpe.hpp>
-#include <dsr1/text/decoder.hpp>
 #include <dsr1/text/normalizer.hpp>
 #include <dsr1/text/post_processor.hpp>
 #include <dsr1/text/pre_tokenizer.hpp>
+#include <dsr1/text/token_decoder.hpp>
 #include <dsr1/text/tokenizer_file.hpp>
 #include <dsr1/text/utf8.hpp>
 #include <dsr1/text/vocabulary.hpp>
@@ -108,7 +108,7 @@ class tokenizer {
   /// no token has.
   std::string decode(std::span<const std::int32_t> ids, const decode_options& options = {}) const {
     std::string out;
-    decoder::state state;
+    token_decoder::state state;
     for (const std::int32_t id : ids) push(state, id, options, out);
     decoder_.finish(state, out);
     return out;
@@ -119,7 +119,7 @@ class tokenizer {
 
   explicit tokenizer(tokenizer_file file);
 
-  void push(decoder::state& state, std::int32_t id, const decode_options& options,
+  void push(token_decoder::state& state, std::int32_t id, const decode_options& options,
             std::string& out) const {
     const std::string* token = &token_of(id);
     if (options.skip_special && skipped_[static_cast<std::size_t>(id)]) return;
@@ -141,7 +141,7 @@ class tokenizer {
   pre_tokenizer pre_tokenizer_;
   bpe model_;
   post_processor post_processor_;
-  decoder decoder_;
+  token_decoder decoder_;
 };
 
 inline tokenizer::tokenizer(tokenizer_file file) : name_(std::move(file.name)) {
@@ -173,7 +173,7 @@ inline tokenizer::tokenizer(tokenizer_file file) : name_(std::move(file.name)) {
   read_added(member("added_tokens"));
   if (!options.byte_level) model_.prepare_cuts(tokens_);  // words may be lines or whole texts
   post_processor_ = post_processor(member("post_processor"), tokens_, place("post_processor"));
-  decoder_ = decoder(member("decoder"), place("decoder"));
+  decoder_ = token_decoder(member("decoder"), place("decoder"));
 }
 
 inline void tokenizer::read_added(const json& list) {
@@ -237,7 +237,7 @@ class stream_decoder {
  private:
   const tokenizer* tokenizer_;
   decode_options options_;
-  decoder::state state_;
+  token_decoder::state state_;
 };
 
 }  // namespace dsr1

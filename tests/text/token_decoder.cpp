@@ -4,7 +4,7 @@
 
 #include "catch.hpp"
 
-#include <dsr1/text/decoder.hpp>
+#include <dsr1/text/token_decoder.hpp>
 
 using namespace dsr1;
 
@@ -12,12 +12,12 @@ namespace {
 
 using tokens = std::vector<std::string>;
 
-decoder of(const std::string& value) { return {json::parse(value), "t.json: \"decoder\""}; }
+token_decoder of(const std::string& value) { return {json::parse(value), "t.json: \"decoder\""}; }
 
 /// What comes with every token, and at the end.
 tokens pieces(const std::string& value, const tokens& list) {
-  const decoder d = of(value);
-  decoder::state s;
+  const token_decoder d = of(value);
+  token_decoder::state s;
   tokens out;
   for (const std::string& t : list) d.push(s, t, out.emplace_back());
   d.finish(s, out.emplace_back());
@@ -42,13 +42,13 @@ const std::string r(replacement_character);
 
 }  // namespace
 
-TEST_CASE("decoder: none, and no element") {
+TEST_CASE("token_decoder: none, and no element") {
   CHECK(whole("null", {"a", "b", "c"}) == "a b c");
   CHECK(whole(sequence(""), {"a", "b"}) == "ab");
   CHECK(whole("null", {}) == "");
 }
 
-TEST_CASE("decoder: bytes wait for the rest of their character") {
+TEST_CASE("token_decoder: bytes wait for the rest of their character") {
   CHECK(pieces(bytes, {"\u0120a", "\u00C3", "\u00A9x", "\u00F0\u0141", "!"}) ==
         tokens{" a", "", "\u00E9x", "", r + "!", ""});
   CHECK(pieces(bytes, {"\u00E4\u00B8"}) == tokens{"", r});
@@ -57,21 +57,21 @@ TEST_CASE("decoder: bytes wait for the rest of their character") {
   CHECK(whole(bytes, {"na\u00EFve"}) == "na" + r + "ve");  // bytes by chance
 }
 
-TEST_CASE("decoder: runs of byte tokens") {
+TEST_CASE("token_decoder: runs of byte tokens") {
   CHECK(pieces(fallback, {"a", "<0xC3>", "<0xA9>", "b"}) == tokens{"a", "", "", "\u00E9b", ""});
   CHECK(whole(fallback, {"<0xC3>", "<0xA9>", "<0xC3>"}) ==
         r + r + r);  // one wrong byte spoils the run
   CHECK(whole(fallback, {"<0x41>", "<0x4G>", "<0x-1>", "<0x041>"}) == "A<0x4G><0x-1><0x041>");
 }
 
-TEST_CASE("decoder: the published sequence streams") {
+TEST_CASE("token_decoder: the published sequence streams") {
   const std::string llama =
       sequence(R"({"type": "Replace", "pattern": {"String": "_"}, "content": " "}, )" + fallback +
                ", " + fuse + R"(, {"type": "Strip", "content": " ", "start": 1, "stop": 0})");
   CHECK(pieces(llama, {"__a", "_b", "<0x0A>", "_c"}) == tokens{" a", " b", "", "\n c", ""});
 }
 
-TEST_CASE("decoder: strip, of every token or of the text") {
+TEST_CASE("token_decoder: strip, of every token or of the text") {
   CHECK(whole(strip(1, 0), {"__a", "_b"}) == "_ab");
   CHECK(whole(strip(1, 2), {"_a___", "_"}) == "a_");
   CHECK(pieces(sequence(fuse + "," + strip(2, 2)), {"_", "", "__a_", "_b_", "_", "_"}) ==
@@ -85,9 +85,9 @@ TEST_CASE("decoder: strip, of every token or of the text") {
                {"xa", "by"}) == tokens{"", "", "xcy"});
 }
 
-TEST_CASE("decoder: a state serves again after its end") {
-  const decoder d = of(bytes);
-  decoder::state s;
+TEST_CASE("token_decoder: a state serves again after its end") {
+  const token_decoder d = of(bytes);
+  token_decoder::state s;
   std::string out;
   d.push(s, "\u00C3", out);
   d.finish(s, out);
@@ -96,7 +96,7 @@ TEST_CASE("decoder: a state serves again after its end") {
   CHECK(out == r + r);
 }
 
-TEST_CASE("decoder: anything else is refused by name") {
+TEST_CASE("token_decoder: anything else is refused by name") {
   const auto refused = [](const std::string& v) { return message_of([&] { of(v); }); };
   CHECK(mentions(refused(R"({"type": "WordPiece"})"), "t.json: \"decoder\"",
                  "unsupported type \"WordPiece\""));

@@ -22,16 +22,16 @@ namespace dsr1 {
 /// The member "decoder" of a tokenizer file: ByteLevel, ByteFallback, Replace, Strip, Fuse, or a
 /// Sequence of these; null joins the tokens with spaces. Any other type is an error that names it.
 ///
-/// A decoder does not change; what is under way is a `decoder::state`. Text leaves as soon as no
-/// later token can change it:
+/// A decoder does not change; what is under way is a `token_decoder::state`. Text leaves as soon as
+/// no later token can change it:
 /// - ByteLevel keeps the bytes of an unfinished character;
 /// - ByteFallback keeps a run of byte tokens until it ends, for one wrong byte makes U+FFFD of all;
 /// - Strip after Fuse keeps what it may have to strip from the end;
 /// - Fuse before anything else keeps all until the end.
-class decoder {
+class token_decoder {
  public:
   class state {
-    friend class decoder;
+    friend class token_decoder;
     struct progress {
       std::string kept;
       std::size_t stripped = 0;  // characters at the beginning
@@ -42,8 +42,8 @@ class decoder {
   };
 
   /// As if nothing were given: tokens stand next to each other.
-  decoder() = default;
-  decoder(const json& value, const std::string& place) {
+  token_decoder() = default;
+  token_decoder(const json& value, const std::string& place) {
     if (value.is_null()) stages_.push_back({.what = kind::spaces});
     for_each_step(value, place, "decoders", [&](const json_object& step) { add(step); });
     if (stages_.empty()) return;
