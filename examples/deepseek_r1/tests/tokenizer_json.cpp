@@ -15,10 +15,12 @@ namespace {
 
 std::string training_text() {
   std::string s;
-  for (int i = 0; i < 400; ++i)
-    s += dsr1::text("The number ", i * 7919 % 1000, " is not the number ", i,
-                    ".\n\n    if (x == ", i, ") {\n\treturn \"gr\u00fc\u00dfe\";\n    }\n  word",
-                    i % 13, " \u65e5\u672c\n");
+  for (int line = 0; line < 900; ++line) {
+    s += std::string(static_cast<std::size_t>(line % 4) * 2, ' ');
+    for (const char* word : {"return", "the", "number", "gr\u00fc\u00dfe", "word", "\u65e5\u672c"})
+      if (line % (3 + word[0] % 5) != 1) s += std::string(word) + " \t"[line % 2];
+    s += std::to_string(line * 7919 % 1000) + (line % 9 == 0 ? ".\n\n" : "\n");
+  }
   return s;
 }
 
