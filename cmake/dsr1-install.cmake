@@ -8,6 +8,19 @@ install(TARGETS dsr1_core EXPORT dsr1-core-targets FILE_SET HEADERS DESTINATION 
 install(EXPORT dsr1-core-targets NAMESPACE dsr1:: DESTINATION ${package_folder})
 export(EXPORT dsr1-core-targets NAMESPACE dsr1:: FILE ${PROJECT_BINARY_DIR}/dsr1-core-targets.cmake)
 
+# One export set per component, so that a program needs only the libraries of those it asks for.
+set(dsr1_optional_components "")
+if(TARGET dsr1_text)
+  list(APPEND dsr1_optional_components text)
+  install(TARGETS dsr1_text EXPORT dsr1-text-targets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT dsr1-text-targets NAMESPACE dsr1:: DESTINATION ${package_folder})
+  export(EXPORT dsr1-text-targets NAMESPACE dsr1:: FILE ${PROJECT_BINARY_DIR}/dsr1-text-targets.cmake)
+  foreach(module FindPCRE2 Findutf8proc)
+    install(FILES cmake/${module}.cmake DESTINATION ${package_folder})
+    configure_file(cmake/${module}.cmake ${PROJECT_BINARY_DIR}/${module}.cmake COPYONLY)
+  endforeach()
+endif()
+
 configure_package_config_file(cmake/dsr1-config.cmake.in ${PROJECT_BINARY_DIR}/dsr1-config.cmake
                               INSTALL_DESTINATION ${package_folder} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/dsr1-config-version.cmake

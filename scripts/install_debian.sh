@@ -11,6 +11,7 @@ set -euo pipefail
 [ -n "${DSR1_NO_INSTALL:-}" ] && exit 0
 packages=(g++ cmake ninja-build ccache pkg-config python3
   libeigen3-dev nlohmann-json3-dev                      # the library
+  libpcre2-dev libutf8proc-dev                          # its component text
   catch2 libbenchmark-dev                               # tests and benchmarks
   libcli11-dev libfmt-dev libsentencepiece-dev zlib1g-dev  # examples
   gzip xz-utils "$@")
