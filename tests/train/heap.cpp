@@ -2,12 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A warm training step and a warm decode step take nothing from the heap.
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "catch.hpp"
 #include "model/small_model.hpp"
+#include "tensor/heap_count.hpp"
 
 #include <dsr1/model/decoder.hpp>
 #include <dsr1/model/sampler.hpp>
@@ -15,36 +12,15 @@
 
 namespace {
 
-std::atomic<bool> counting = false;
-std::atomic<long> allocations = 0;
-
-void* take(std::size_t bytes, std::size_t alignment) {
-  if (counting) ++allocations;
-  void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (!p) throw std::bad_alloc();
-  return p;
-}
-
 /// The number of allocations, on all threads, while f runs.
 template <class F>
 long allocations_of(F&& f) {
-  allocations = 0;
-  counting = true;
+  const long before = heap_count;
   f();
-  counting = false;
-  return allocations;
+  return heap_count - before;
 }
 
 }  // namespace
-
-void* operator new(std::size_t bytes) { return take(bytes, 16); }
-void* operator new(std::size_t bytes, std::align_val_t a) {
-  return take(bytes, static_cast<std::size_t>(a));
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 using namespace dsr1;
 using namespace small_model;

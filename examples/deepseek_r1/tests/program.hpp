@@ -94,7 +94,7 @@ inline int run(const folder& f, const std::string& arguments, rlim_t largest_fil
 }
 
 inline std::string sentence(int i) {
-  return dsr1::text("This is sentence ", i, " of a small corpus, and the number ", i * i % 97,
+  return dsr1::text("This is sentence ", i, " of a small corpus, and the number ", i % 97 * i % 97,
                     " stands in it.\n");
 }
 
