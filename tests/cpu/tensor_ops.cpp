@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole-tensor operations on the CPU.
 
+#include <atomic>
+
 #include "battery/tensor_ops.hpp"
 
 using namespace dsr1;
