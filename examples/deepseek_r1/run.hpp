@@ -112,12 +112,9 @@ inline dsr1::data_manifest read_data_of(const run_config& c) {
 /// The tokenizer of a data set. Throws `error` when it is missing or not the one in the manifest.
 inline tokenizer tokenizer_of(const dsr1::data_manifest& m) {
   const std::string path = (m.folder / m.tokenizer).string();
-  const dsr1::mapped_file file(path);
-  dsr1::content_hash hash;
-  hash.add(file.bytes().data(), file.bytes().size());
-  dsr1::expects(dsr1::hash_text(hash.value()) == m.tokenizer_hash, path,
-                " was edited: its hash is ", dsr1::hash_text(hash.value()), ", manifest.json says ",
-                m.tokenizer_hash);
+  const std::string hash = dsr1::hash_text(dsr1::hash_of_file(path));
+  dsr1::expects(hash == m.tokenizer_hash, path, " was edited: its hash is ", hash,
+                ", manifest.json says ", m.tokenizer_hash);
   return tokenizer(path);
 }
 

@@ -108,3 +108,8 @@ TEST_CASE("hash: values are the same in every build") {
   h.add(words.data(), words.size());
   CHECK(h.value() == 0x54b381fcb399afceu);
 }
+
+TEST_CASE("hash_text: 16 digits") {
+  CHECK(hash_text(0) == "0000000000000000");
+  CHECK(hash_text(0xfedcba9876543210u) == "fedcba9876543210");
+}

@@ -100,8 +100,3 @@ TEST_CASE("manifest: mistakes are named") {
   write(f / "manifest.json", good.dump().substr(0, 200));
   CHECK(mentions(reading(f.path), "is not valid JSON"));
 }
-
-TEST_CASE("hash_text: 16 digits") {
-  CHECK(hash_text(0) == "0000000000000000");
-  CHECK(hash_text(0xfedcba9876543210u) == "fedcba9876543210");
-}

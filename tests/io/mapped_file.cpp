@@ -26,6 +26,9 @@ TEST_CASE("mapped_file: the bytes of the file") {
   CHECK(text_of(file) == content);
   CHECK(file.size() == content.size());
   CHECK(file.path() == (folder / "a").string());
+  content_hash hash;
+  hash.add(content.data(), content.size());
+  CHECK(hash_of_file(file.path()) == hash.value());
 }
 
 TEST_CASE("mapped_file: moves without moving the bytes") {

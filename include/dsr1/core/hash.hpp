@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 namespace dsr1 {
 
@@ -70,5 +71,12 @@ class content_hash {
   unsigned char pending_[32] = {};
   std::size_t filled_ = 0;
 };
+
+/// 16 hexadecimal digits: JSON numbers lose bits of a 64-bit hash in many readers.
+inline std::string hash_text(std::uint64_t value) {
+  std::string out(16, '0');
+  for (std::size_t i = 0; i < 16; ++i) out[i] = "0123456789abcdef"[(value >> (60 - 4 * i)) & 15];
+  return out;
+}
 
 }  // namespace dsr1

@@ -14,13 +14,6 @@
 
 namespace dsr1 {
 
-/// 16 hexadecimal digits: JSON numbers lose bits of a 64-bit hash in many readers.
-inline std::string hash_text(std::uint64_t value) {
-  std::string out(16, '0');
-  for (std::size_t i = 0; i < 16; ++i) out[i] = "0123456789abcdef"[(value >> (60 - 4 * i)) & 15];
-  return out;
-}
-
 /// One of the files of a split.
 struct shard_entry {
   std::string file;  ///< name in the manifest's folder

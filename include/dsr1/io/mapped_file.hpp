@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <dsr1/core/hash.hpp>
 #include <dsr1/io/open_file.hpp>
 
 namespace dsr1 {
@@ -56,5 +57,13 @@ class mapped_file {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/// The content hash of a file. Throws `error` as `mapped_file` does.
+inline std::uint64_t hash_of_file(std::string path) {
+  const mapped_file file(std::move(path));
+  content_hash hash;
+  hash.add(file.bytes().data(), file.bytes().size());
+  return hash.value();
+}
 
 }  // namespace dsr1

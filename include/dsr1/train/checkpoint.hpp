@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <dsr1/io/mapped_file.hpp>
 #include <dsr1/io/parameters.hpp>
 #include <dsr1/train/trainer.hpp>
 
@@ -18,20 +19,13 @@ namespace dsr1 {
 /// A checkpoint is a folder "step-<number>" with
 ///     model.safetensors      all parameters, also those that no optimizer changes (balance biases)
 ///     optimizer.safetensors  the states, "<parameter>.0" and "<parameter>.1"
-///     state.json             format, step, optimizer, hashes of both files, and what the program
-///     adds: the
-///                            position in the data, random keys, options
+///     state.json             format, step, optimizer, hashes of both files, and what the
+///                            program adds: the position in the data, random keys, options
 /// It is filled under a temporary name, synced and renamed, so a kill or a full disk at any moment
 /// leaves the earlier checkpoints as they were and no folder of this name.
 namespace checkpoint {
 
 inline constexpr int format = 1;
-
-inline std::string hex(std::uint64_t value) {
-  char text[16];
-  for (int i = 0; i < 16; ++i) text[i] = "0123456789abcdef"[(value >> (60 - 4 * i)) & 15];
-  return {text, 16};
-}
 
 inline std::filesystem::path path_of(const std::filesystem::path& folder, index_t step) {
   std::string number = std::to_string(step);
@@ -53,13 +47,6 @@ inline std::vector<index_t> steps(const std::filesystem::path& folder) {
   return found;
 }
 
-inline std::uint64_t hash_of_file(const std::filesystem::path& path) {
-  const mapped_file file(path.string());
-  content_hash hash;
-  hash.add(file.bytes().data(), file.bytes().size());
-  return hash.value();
-}
-
 /// Writes the checkpoint of the trainer's current step; then keeps the newest `keep` of the folder.
 /// Throws `error` (disk full, no permission) with everything older still there.
 template <class Ctx, class Trainer>
@@ -75,7 +62,7 @@ std::filesystem::path save(Ctx& ctx, const std::filesystem::path& folder, Traine
                 {"optimizer", std::string(Trainer::policy_type::name)},
                 {"user", user}};
   state["hashes"]["model.safetensors"] =
-      hex(save_parameters(ctx, out.temporary() / "model.safetensors", trainer.model()));
+      hash_text(save_parameters(ctx, out.temporary() / "model.safetensors", trainer.model()));
   {
     safetensors_writer file(out.temporary() / "optimizer.safetensors");
     trainer.optimizer().for_each_state([&](const std::string& name, const buffer<T>& b) {
@@ -87,7 +74,7 @@ std::filesystem::path save(Ctx& ctx, const std::filesystem::path& folder, Traine
       Ctx::backend::download(ctx, b.as(b.size()), host.data());
       file.write(host.data(), b.size() * static_cast<index_t>(sizeof(T)));
     });
-    state["hashes"]["optimizer.safetensors"] = hex(file.hash());
+    state["hashes"]["optimizer.safetensors"] = hash_text(file.hash());
     file.commit();
   }
   atomic_file text(out.temporary() / "state.json");
@@ -108,7 +95,7 @@ inline json_object verify(const std::filesystem::path& path) {
           ", this program reads ", format);
   const json_object hashes = state.object("hashes");
   for (const char* name : {"model.safetensors", "optimizer.safetensors"}) {
-    const std::string found = hex(hash_of_file(path / name)),
+    const std::string found = hash_text(hash_of_file((path / name).string())),
                       wanted = hashes.get<std::string>(name);
     expects(found == wanted, (path / name).string(), " was truncated or edited: its hash is ",
             found, ", the checkpoint says ", wanted);
