@@ -19,12 +19,14 @@ int main(int argc, char** argv) {
   bench::add_machine();
   bench::add_tensor();
   bench::add_linear();
+  bench::add_quant();
   bench::add_attention();
   bench::add_routing();
   bench::add_loss();
   bench::add_layers();
   bench::add_decode();
   bench::add_data();
+  bench::add_wire();
   benchmark::AddCustomContext("instructions", std::string(dsr1::name_of(dsr1::chosen_isa())));
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());

@@ -18,6 +18,9 @@
 #include <CLI/CLI.hpp>
 
 #include <dsr1/cpu.hpp>
+#include <dsr1/io/checkpoint_folder.hpp>
+#include <dsr1/model/gpt_oss.hpp>
+#include <dsr1/model/load.hpp>
 #include <dsr1/model/published.hpp>
 #include <dsr1/train/trainer.hpp>
 
@@ -54,30 +57,28 @@ const std::vector<std::pair<std::string, bench_shape>> shapes = {
     {"demo", {128, 4, 32, 4, 64, 4, 2, 32, 128, 1024, 256, 8, "s"}},
     {"seed", {256, 6, 128, 4, 128, 8, 2, 32, 128, 4096, 512, 4, "fs"}}};
 
-using lm = published_lm<top_k_softmax_gate>;
+using decoder_types = published<attention<>, top_k_softmax_gate>;
 
-lm make(const bench_shape& s) {
-  using body = std::remove_reference_t<decltype(std::declval<lm>().body())>;
-  using block = std::remove_reference_t<decltype(std::declval<body>()[0])>;
-  body layers(s.layers, [&](index_t i) {
-    const attention_shape a{.dim = s.dim,
-                            .heads = s.heads,
-                            .kv_heads = s.kv,
-                            .head_dim = s.head_dim,
-                            .window = s.windowed(i) ? s.window : 0,
-                            .bias = true,
-                            .sinks = true};
-    const moe_shape m{.dim = s.dim,
-                      .hidden = s.hidden,
-                      .experts = s.experts,
-                      .top_k = s.top_k,
-                      .router_bias = true,
-                      .expert_bias = true};
-    return block(residual(pre_norm(attention<>(a))),
-                 residual(pre_norm(moe<moe_shape{}, top_k_softmax_gate, no_balance>(
-                     m, {}, {}, {.unit = glu::clamped_swiglu()}))));
-  });
-  return lm({.vocab = s.vocab, .dim = s.dim}, std::move(layers));
+model_config config_of(const bench_shape& s) {
+  model_config c;
+  c.model_type = "gpt_oss";
+  c.vocab = s.vocab;
+  c.dim = s.dim;
+  c.layers = s.layers;
+  c.heads = s.heads;
+  c.kv_heads = s.kv;
+  c.head_dim = s.head_dim;
+  c.attention_bias = c.sinks = c.router_bias = c.expert_bias = true;
+  for (index_t i = 0; i < s.layers; ++i) c.window.push_back(s.windowed(i) ? s.window : 0);
+  c.sparse.assign(static_cast<std::size_t>(s.layers), true);
+  c.experts = s.experts;
+  c.top_k = s.top_k;
+  c.expert_hidden = s.hidden;
+  c.router = router_rule::top_k_softmax;
+  c.glu_alpha = 1.702;
+  c.glu_limit = 7;
+  c.glu_offset = 1;
+  return c;
 }
 
 /// The peer's stream: with 3/4 the next token is 5 cur + 17, else uniform.
@@ -91,18 +92,6 @@ struct token_stream {
     return static_cast<std::int32_t>(current);
   }
 };
-
-/// CPU time of all threads of this process.
-double cpu_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v[v.size() / 2];
-}
 
 }  // namespace
 
@@ -126,13 +115,12 @@ int main(int argc, char** argv) try {
                         })->second;
   context<cpu> ctx({.threads = threads});
   threads = ctx.device().pool().size();
-  lm model = make(s);
-  initialize(ctx, model);
-  if (!weights.empty()) {
-    const safetensors file(weights);
-    load_published(ctx, model, family::gpt_oss,
-                   [&](const std::string& n) -> const stored_tensor& { return file.at(n); });
-  }
+  const model_config config = config_of(s);
+  auto model = decoder_types::make(config);
+  if (weights.empty())
+    initialize(ctx, model);
+  else
+    load_checkpoint(ctx, model, config, gpt_oss_rule, checkpoint_folder(weights));
   trainer train(ctx, model, adamw{.weight_decay = {.value = 0.1, .vectors = true}});
   token_stream stream{.state = 1};
   std::vector<double> times, cpu_times, losses, norms;
@@ -151,20 +139,20 @@ int main(int argc, char** argv) try {
         out.push_back(token = stream.next(s.vocab));
       }
     }
-    const double before = machine::seconds(), cpu_before = cpu_seconds();
+    const double before = machine::seconds(), cpu_before = machine::cpu_seconds();
     const training_batch batch[] = {
         {{view<const std::int32_t, 1>(in.data(), in.size()), sequence_layout(rows)},
          view<const std::int32_t, 1>(out.data(), out.size())}};
     const step_report r = train.step(batch, 1e-3);
     times.push_back(machine::seconds() - before);
-    cpu_times.push_back(cpu_seconds() - cpu_before);
+    cpu_times.push_back(machine::cpu_seconds() - cpu_before);
     losses.push_back(r.loss);
     norms.push_back(r.gradient_norm);
     if (step == 0) first_step = machine::seconds() - start;
   }
   const double tokens = static_cast<double>(s.batch * s.length);
   const auto typical = [&](const std::vector<double>& v) {
-    return median({v.begin() + std::min<std::ptrdiff_t>(warmup, steps - 1), v.end()});
+    return machine::median({v.begin() + std::min<std::ptrdiff_t>(warmup, steps - 1), v.end()});
   };
   // One thread is timed by its CPU time, so that time given to other programs does not count.
   const double cpu_step = typical(cpu_times), step = threads == 1 ? cpu_step : typical(times);

@@ -4,8 +4,19 @@
 import contextlib, os, sys, time, types
 
 
-def _busy():
-    """CPU seconds of the whole machine since it started, and of this process and its ended children."""
+def cpu_seconds_of(pid):
+    """CPU seconds of a process that runs; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return 0.0
+
+
+def _busy(pids=()):
+    """CPU seconds of the whole machine since it started, and of this process, its ended children,
+    and those of `pids`."""
     try:
         with open("/proc/stat") as f:
             fields = [int(x) for x in f.readline().split()[1:9]]
@@ -14,17 +25,18 @@ def _busy():
     user, nice, system, _, _, irq, softirq, steal = fields
     own = os.times()
     return ((user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"),
-            own.user + own.system + own.children_user + own.children_system)
+            own.user + own.system + own.children_user + own.children_system + sum(map(cpu_seconds_of, pids)))
 
 
 @contextlib.contextmanager
-def other_load():
-    """After the block, `.cores` is the mean number of cores that other programs (and the host) used."""
-    result, start, (machine, own) = types.SimpleNamespace(cores=0.0), time.time(), _busy()
+def other_load(pids=()):
+    """After the block, `.cores` is the mean number of cores that other programs (and the host) used;
+    `pids` are children that were running before and still are."""
+    result, start, (machine, own) = types.SimpleNamespace(cores=0.0), time.time(), _busy(pids)
     try:
         yield result
     finally:
-        machine2, own2 = _busy()
+        machine2, own2 = _busy(pids)
         result.cores = max(0.0, ((machine2 - machine) - (own2 - own)) / max(time.time() - start, 1e-3))
 
 
@@ -37,5 +49,5 @@ def wait_until_idle(patience, limit=0.1, quiet=3.0):
         if load.cores < limit:
             return True
     if patience > 0:
-        print(f"others still use {load.cores:.2f} cores; going on", file=sys.stderr)
+        print(f"others still use {load.cores:.2f} cores after {patience} s of waiting", file=sys.stderr)
     return False

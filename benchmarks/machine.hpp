@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <vector>
 
 #include <dsr1/cpu/simd.hpp>
@@ -15,6 +16,18 @@ namespace machine {
 
 inline double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// CPU time of all threads of this process.
+inline double cpu_seconds() {
+  timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+inline double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v[v.size() / 2];
 }
 
 namespace detail {
@@ -70,12 +83,13 @@ inline double peak_fma_gflops(int threads, int runs = 40) {
 }
 
 struct bandwidth {
-  double read = 0;  ///< GB/s
-  double copy = 0;  ///< GB/s, bytes read plus bytes written
+  double read = 0;         ///< GB/s
+  double read_median = 0;  ///< GB/s, of all pieces
+  double copy = 0;         ///< GB/s, bytes read plus bytes written
 };
 
-/// Best rates over memory far larger than the caches, taken piece by piece: pieces of about a
-/// millisecond, so that some of them are not interrupted on a busy machine.
+/// Best rates (and the median) over memory far larger than the caches, taken piece by piece: pieces
+/// of about a millisecond, so that some of them are not interrupted on a busy machine.
 inline bandwidth memory_bandwidth(int threads, int rounds = 4) {
   constexpr dsr1::index_t words = dsr1::index_t{1} << 25;  // 256 MiB
   std::vector<std::uint64_t> from(words, 1), to(words, 2);
@@ -89,18 +103,21 @@ inline bandwidth memory_bandwidth(int threads, int rounds = 4) {
     pool.run(threads, [&](dsr1::index_t t, int) { f((i * threads + t) * piece); });
     return bytes * static_cast<double>(piece * threads) / (seconds() - start) * 1e-9;
   };
+  std::vector<double> reads;
   for (dsr1::index_t i = 0; i < rounds * pieces; ++i) {
-    best.read = std::max(best.read, rate(i % pieces, 8, [&](dsr1::index_t first) {
-                           const std::uint64_t* p = from.data() + first;
-                           std::uint64_t sum[8] = {};
-                           for (dsr1::index_t j = 0; j < piece; j += 8)
-                             for (int k = 0; k < 8; ++k) sum[k] += p[j + k];
-                           for (const std::uint64_t s : sum) sink = s;
-                         }));
+    reads.push_back(rate(i % pieces, 8, [&](dsr1::index_t first) {
+      const std::uint64_t* p = from.data() + first;
+      std::uint64_t sum[8] = {};
+      for (dsr1::index_t j = 0; j < piece; j += 8)
+        for (int k = 0; k < 8; ++k) sum[k] += p[j + k];
+      for (const std::uint64_t s : sum) sink = s;
+    }));
     best.copy = std::max(best.copy, rate(i % pieces, 16, [&](dsr1::index_t first) {
                            std::copy_n(from.data() + first, piece, to.data() + first);
                          }));
   }
+  best.read = *std::max_element(reads.begin(), reads.end());
+  best.read_median = median(reads);
   return best;
 }
 

@@ -6,7 +6,8 @@
     benchmarks/run_all.py --python venv/bin/python     venv: pip install torch transformers
 
 Parts (--parts): ops, optim, train (bench_train_step alone), compare (compare_train.py), compile
-(compile_time.py). A part that cannot run is named as missing in the results and does not stop the
+(compile_time.py), generate (bench_generate alone; --model), llama (compare_llama.py; --model,
+--gguf and --llama-python), open (open_large.py; --large). A part that cannot run is named as missing in the results and does not stop the
 others. Before each part the machine is waited for to be idle, --patience seconds at most; how busy
 other programs were stands in the results.
 """
@@ -19,10 +20,14 @@ root = here.parent
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ap.add_argument("--bin", default=str(root / "build/bin"), help="folder of the benchmark programs")
 ap.add_argument("--python", default="", help="an interpreter with torch and transformers; without it no compare")
-ap.add_argument("--parts", default="ops,optim,train,compare,compile")
+ap.add_argument("--parts", default="ops,optim,train,compare,compile,generate,llama,open")
 ap.add_argument("--patience", type=int, default=120)
 ap.add_argument("--rounds", type=int, default=5, help="of compare_train.py and compile_time.py")
 ap.add_argument("--threads", default="1,2" if (os.cpu_count() or 1) > 1 else "1", help="of train and compare")
+ap.add_argument("--model", default="", help="folder of make_random_gpt_oss.py --dense int8")
+ap.add_argument("--gguf", default="", help="the same model for llama.cpp")
+ap.add_argument("--llama-python", default="", help="an interpreter with llama-cpp-python")
+ap.add_argument("--large", default="", help="folder for gpt-oss-20b's layout, 13.8 GB; made when it is not there")
 ap.add_argument("--note", default="", help="a sentence for the head of the results")
 ap.add_argument("--add-to", default="", help="a result (.json) whose other parts are kept")
 ap.add_argument("--output", default="", help="folder, default benchmarks/results")
@@ -57,7 +62,29 @@ def compare():
                     "--patience", args.patience, "--json"])
 
 
-RUN = {"ops": lambda: json_of([f"{args.bin}/bench_ops", "--json"]),
+def generate():
+    if not args.model:
+        raise RuntimeError("no --model")
+    return [json_of([f"{args.bin}/bench_generate", args.model, "--json", "--threads", t]) for t in threads]
+
+
+def llama():
+    if not (args.model and args.gguf and args.llama_python):
+        raise RuntimeError("no --model, --gguf and --llama-python")
+    return json_of([here / "compare_llama.py", args.model, args.gguf, "--llama-python", args.llama_python, "--binary",
+                    f"{args.bin}/bench_generate", "--threads", args.threads, "--rounds", args.rounds,
+                    "--patience", args.patience, "--anyway", "--json"])
+
+
+def open_large():
+    if not args.large:
+        raise RuntimeError("no --large")
+    return json_of([here / "open_large.py", args.large, "--binary", f"{args.bin}/bench_generate", "--json"] +
+                   (["--python", args.python] if args.python else []))
+
+
+RUN = {"generate": generate, "llama": llama, "open": open_large,
+       "ops": lambda: json_of([f"{args.bin}/bench_ops", "--json"]),
        "optim": lambda: json_of([f"{args.bin}/bench_optim", "--json"]),
        "train": train, "compare": compare,
        "compile": lambda: json_of([root / "scripts/compile_time.py", "--rounds", args.rounds, "--json"])}
@@ -93,6 +120,25 @@ def table():
                 "| work | ours | peer | ratio (min..max) | others' cores |", "|---|---|---|---|---|"]
         out += [f"| {r['work']} | {r['ours']:.0f} | {r['peer']:.0f} {r['unit']} | {r['ratio']:.2f} "
                 f"({r['ratio_min']:.2f}..{r['ratio_max']:.2f}) | {r['other_load']:.2f} |" for r in results["compare"]["rows"]] + [""]
+    if "llama" in results:
+        out += ["## Generation beside llama.cpp", "",
+                "| work | ours | peer | ratio (min..max) | noise | others' cores |", "|---|---|---|---|---|---|"]
+        out += [f"| {r['work']} | {r['ours']:.1f} | {r['peer']:.1f} {r['unit']} | {r['ratio']:.2f} "
+                f"({r['ratio_min']:.2f}..{r['ratio_max']:.2f}) | {100 * r['noise']:.0f} % | {r['other_load']:.2f} |"
+                for r in results["llama"]["rows"]] + [""]
+    if "generate" in results:
+        out += ["## Generation", "", "| work | threads | tokens/s | MB of weights a token | GB/s read | of the best read, of the median |",
+                "|---|---|---|---|---|---|"]
+        for g in results["generate"]:
+            for r in g["rows"]:
+                read = f"{r['read_GB_per_s']:.1f} | {r['of_read_best']:.2f}, {r['of_read_median']:.2f}" if "read_GB_per_s" in r else " | "
+                out.append(f"| {r['work']} | {g['threads']} | {r['tokens_per_s']:.1f} | {r['weight_bytes_per_token'] / 1e6:.1f} | {read} |")
+        out.append("")
+    if "open" in results:
+        out += ["## Opening a large checkpoint", "",
+                "| work | opened, s | first layer, s | first token, s | MiB opened | MiB after a token |", "|---|---|---|---|---|---|"]
+        out += [f"| {r['work']} | {r['opened']:.2f} | {r['first_layer']:.2f} | {r['first_token']:.2f} | {r['MiB_opened']:.0f} | "
+                f"{r['MiB_first_token']:.0f} |" for r in results["open"]["rows"]] + [""]
     if "train" in results:
         out += ["## Training steps", "", "| shape | threads | tokens/s | GFLOP/s | of peak | MiB |", "|---|---|---|---|---|---|"]
         out += [f"| {r['shape']} | {r['threads']} | {r['tokens_per_s']:.0f} | {r['gflops']:.1f} | {r['fraction_of_peak']:.2f} of "

@@ -10,15 +10,7 @@
 int main() {
   dsr1::context<dsr1::cpu> ctx({.seed = 1});
   tiny::model model;
-  dsr1::initialize(ctx, model);
-  dsr1::trainer trainer(ctx, model);
-  const dsr1::schedule rate{.warmup = 10, .total = 500};
-  while (trainer.steps() < 500) {
-    const auto ids = tiny::bytes(static_cast<std::size_t>(trainer.steps()) * 97, 129);
-    const dsr1::training_batch batch[] = {
-        {{tiny::view_of(ids, 0, 128), dsr1::sequence_layout(128)}, tiny::view_of(ids, 1, 128)}};
-    trainer.step(batch, 3e-3 * rate(trainer.steps()));
-  }
+  tiny::learn(ctx, model, 500);
 
   // [generate]
   dsr1::decoder decode(ctx, model, dsr1::cache_options{.slots = 2, .capacity = 256, .chunk = 64});

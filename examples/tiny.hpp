@@ -39,4 +39,18 @@ inline dsr1::view<const std::int32_t, 1> view_of(const std::vector<std::int32_t>
   return dsr1::view<const std::int32_t, 1>(ids.data() + first, count);
 }
 
+/// Learns the text by heart.
+template <class Ctx, class Model>
+void learn(Ctx& ctx, Model& m, std::int64_t steps) {
+  dsr1::initialize(ctx, m);
+  dsr1::trainer trainer(ctx, m);
+  const dsr1::schedule rate{.warmup = 10, .total = steps};
+  while (trainer.steps() < steps) {
+    const auto ids = bytes(static_cast<std::size_t>(trainer.steps()) * 97, 129);
+    const dsr1::training_batch batch[] = {
+        {{view_of(ids, 0, 128), dsr1::sequence_layout(128)}, view_of(ids, 1, 128)}};
+    trainer.step(batch, 3e-3 * rate(trainer.steps()));
+  }
+}
+
 }  // namespace tiny

@@ -5,7 +5,7 @@
 #
 #     scripts/check_consumer.sh WAY SOURCE BUILD SCRATCH
 #
-# WAY: installed, build-tree, subdirectory, fetch, text (the installed component `text`; when it was not built, asking
+# WAY: installed, build-tree, subdirectory, fetch, text or mpi (the installed component; when it was not built, asking
 # for it must fail with our message), or unknown-component (must fail with our message).
 set -euo pipefail
 way=$1 source=$2 build=$3 scratch=$4/$1
@@ -25,14 +25,14 @@ case $way in
   build-tree) options=(-DWAY=package "-Ddsr1_DIR=$build") ;;
   subdirectory) options=(-DWAY=subdirectory "-DDSR1_SOURCE=$source") ;;
   fetch) options=(-DWAY=fetch "-DDSR1_SOURCE=$source" -DFETCHCONTENT_FULLY_DISCONNECTED=ON) ;;
-  text)
+  text | mpi)
     quiet cmake --install "$build" --prefix "$scratch/prefix"
-    options=(-DWAY=text "-DCMAKE_PREFIX_PATH=$scratch/prefix")
-    if [ ! -e "$scratch/prefix/share/cmake/dsr1/dsr1-text-targets.cmake" ]; then
+    options=("-DWAY=$way" "-DCMAKE_PREFIX_PATH=$scratch/prefix")
+    if [ ! -e "$scratch/prefix/share/cmake/dsr1/dsr1-$way-targets.cmake" ]; then
       if cmake -S "$source/tests/consumer" -B "$scratch/build" "${generator[@]}" "${options[@]}" > "$scratch/log" 2>&1; then
         echo "a component that was not built was found"; exit 1
       fi
-      grep -q 'built without its component "text"' <(tr -s ' \n' ' ' < "$scratch/log") || { cat "$scratch/log"; exit 1; }
+      grep -q "built without its component \"$way\"" <(tr -s ' \n' ' ' < "$scratch/log") || { cat "$scratch/log"; exit 1; }
       echo "ok: not built, and says so"; exit 0
     fi ;;
   unknown-component)

@@ -101,6 +101,10 @@ for path in sorted(root.rglob("*")):
         n = len(path.read_text(errors="replace").splitlines())
         if n > MOST_LINES:
             complain(path, f"{n} lines, at most {MOST_LINES} are allowed")
+for path in sorted([*(root / "tests").rglob("*.cpp"), *(root / "examples").rglob("*.cpp")]):
+    for name in re.findall(r'TEST_CASE\w*\(\s*((?:"[^"]*"\s*)+)', path.read_text()):
+        if ";" in name:
+            complain(path, f'ctest cannot run the test {name}: a name with ";" matches nothing and passes')
 for p in problems:
     print(p)
 print(f"{len(headers)} headers, {len(problems)} problems")

@@ -12,6 +12,7 @@ set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config python3
   libeigen3-dev nlohmann-json3-dev                      # the library
   libpcre2-dev libutf8proc-dev                          # its component text
+  openmpi-bin libopenmpi-dev mpich libmpich-dev         # its component mpi, tested with both
   catch2 libbenchmark-dev                               # tests and benchmarks
   libcli11-dev libfmt-dev libsentencepiece-dev zlib1g-dev  # examples
   gzip xz-utils "$@")

@@ -8,6 +8,7 @@
 using Catch::Approx;
 #endif
 
+#include <ostream>
 #include <string>
 
 #include <dsr1/core/error.hpp>
@@ -24,11 +25,19 @@ std::string message_of(F&& f) {
   return {};
 }
 
-/// True when `text` contains every one of the parts.
+/// A text, and whether it contains what was asked for; a failing CHECK of it prints the text. Calls
+/// nothing of Catch2, so that threads may use it.
+struct mention {
+  std::string text;
+  bool found;
+  operator bool() const { return found; }
+  friend std::ostream& operator<<(std::ostream& out, const mention& m) {
+    return out << (m.found ? "found in: " : "not all found in: ") << m.text;
+  }
+};
+
+/// Whether `text` contains every one of the parts.
 template <class... Parts>
-bool mentions(const std::string& text, const Parts&... parts) {
-  INFO(text);
-  const bool all = ((text.find(parts) != std::string::npos) && ...);
-  if (!all) WARN("message was: " << text);
-  return all;
+mention mentions(const std::string& text, const Parts&... parts) {
+  return {text, ((text.find(parts) != std::string::npos) && ...)};
 }

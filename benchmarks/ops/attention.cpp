@@ -4,9 +4,11 @@
 //
 // FLOP: 4 per visible pair, head and element forwards, twice that backwards (the scores that
 // backward computes again do not count). us/token stays the same when cost grows linearly.
+// Latent attention as a whole layer, with the bytes that it caches per token.
 // memory = (inputs + outputs + workspace) / (inputs + outputs).
 
 #include <dsr1/attention.hpp>
+#include <dsr1/nn/initialize.hpp>
 
 #include "ops/harness.hpp"
 
@@ -84,6 +86,51 @@ void run(benchmark::State& state, context_type& ctx, index_t tokens, index_t win
   report(state, ctx, o, bytes, seconds_per_call(state, flop));
 }
 
+/// Latent attention with the sizes of DeepSeek-V2-Lite.
+constexpr latent_shape latent{.dim = 2048,
+                              .heads = 16,
+                              .q_rank = 0,
+                              .kv_rank = 512,
+                              .plain_dim = 128,
+                              .rope_dim = 64,
+                              .value_dim = 128};
+using latent_layer = latent_attention<latent>;
+
+/// One token after `depth` others; the next call takes it back. Weights and cache must be read.
+void decode_latent(benchmark::State& state, context_type& ctx, latent_form form, index_t depth) {
+  latent_layer layer(latent, {.form = form});
+  initialize(ctx, layer, false);
+  latent_layer::saved s;
+  const index_t chunk = 512;
+  layer.open_cache(ctx, s, cache_options{.capacity = depth + 1, .chunk = chunk});
+  const tensor x(chunk, latent.dim);
+  const auto feed = [&](index_t count, index_t position) {
+    ctx.workspace().reset();
+    const sequence one{.begin = 0, .length = count, .position = position};
+    benchmark::DoNotOptimize(
+        layer.forward(ctx, {x.in().slice_rows(0, count), sequence_layout({&one, 1})}, s));
+  };
+  for (index_t at = 0; at < depth; at += chunk) feed(std::min(chunk, depth - at), at);
+  const auto numbers = static_cast<double>(latent.parameters() + latent.cached(form, depth + 1));
+  measure(state, ctx, {.bytes = 4 * numbers}, [&] { feed(1, depth); });
+  state.counters["cache_B/token"] = 4 * static_cast<double>(latent.cached(form, 1));
+}
+
+void prefill_latent(benchmark::State& state, context_type& ctx, latent_form form, index_t tokens) {
+  latent_layer layer(latent, {.form = form});
+  initialize(ctx, layer, false);
+  const tensor x(tokens, latent.dim);
+  latent_layer::saved s;
+  const double pairs = product({tokens, tokens + 1}) / 2;  // FLOP as the naive form has them
+  const double flop = 2 * product({tokens, latent.parameters()}) +
+                      2 * pairs * product({latent.heads, latent.head_dim() + latent.value_dim});
+  measure(state, ctx, {.flop = flop}, [&] {
+    ctx.workspace().reset();
+    benchmark::DoNotOptimize(layer.forward(ctx, x.in(), s));
+  });
+  state.counters["cache_B/token"] = 4 * static_cast<double>(latent.cached(form, 1));
+}
+
 }  // namespace
 
 void add_attention() {
@@ -109,6 +156,13 @@ void add_attention() {
                        measure(state, ctx, {.bytes = 2 * x.bytes()},
                                [&] { turn.apply(ctx, x.out(), sequence_layout(rows)); });
                      });
+  for (const auto form : {latent_form::naive, latent_form::absorbed}) {
+    const std::string end = form == latent_form::naive ? "_naive" : "_absorbed";
+    add_with_context("attention/latent/decode_2048" + end,
+                     [=](auto& s, auto& c) { decode_latent(s, c, form, 2048); });
+    add_with_context("attention/latent/prefill_1024" + end,
+                     [=](auto& s, auto& c) { prefill_latent(s, c, form, 1024); });
+  }
   add_with_context("attention/store_cache", [](auto& state, auto& ctx) {
     tensor x(65'536, 512), cache(65'536, 512);
     std::vector<sequence> rows;

@@ -164,11 +164,13 @@ void add_with_context(const std::string& name, F f) {
 void add_machine();
 void add_tensor();
 void add_linear();
+void add_quant();
 void add_attention();
 void add_routing();
 void add_loss();
 void add_layers();
 void add_decode();
 void add_data();
+void add_wire();
 
 }  // namespace bench

@@ -8,10 +8,19 @@
 
 namespace seed {
 
+/// All of them.
+void add_commands(CLI::App& app);
+
 void add_prepare(CLI::App& app);
 void add_baselines(CLI::App& app);
 void add_pretrain(CLI::App& app);
+void add_examples(CLI::App& app);
+void add_sft(CLI::App& app);
+void add_rl(CLI::App& app);
+void add_sample(CLI::App& app);
+void add_run(CLI::App& app);
 void add_generate(CLI::App& app);
+void add_export(CLI::App& app);
 void add_info(CLI::App& app);
 
 }  // namespace seed

@@ -28,12 +28,7 @@ struct options {
 void generate(options o) {
   const auto c = run_config::read(o.run);
   const auto manifest = read_data_of(c);
-  const auto steps = dsr1::checkpoint::steps(checkpoints_of(o.run));
-  dsr1::expects(!steps.empty(), o.run, " has no checkpoint yet");
-  const index_t step = o.step < 0 ? steps.back() : o.step;
-  dsr1::expects(std::find(steps.begin(), steps.end(), step) != steps.end(), o.run,
-                " has no checkpoint of step ", step, "; the newest is ", steps.back());
-  const auto path = dsr1::checkpoint::path_of(checkpoints_of(o.run), step);
+  const auto path = checkpoint_of(o.run, o.step);
 
   dsr1::context<dsr1::cpu> ctx({.threads = o.threads});
   dsr1::checkpoint::verify(path);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include <dsr1/model/decoder.hpp>
 #include <dsr1/model/sampler.hpp>
@@ -18,6 +19,7 @@ namespace seed {
 
 struct generation {
   std::string prompt;
+  std::vector<std::int32_t> ids = {};  ///< what the model reads, when it is not the prompt itself
   index_t tokens = 200;
   std::int32_t end = -1;  ///< token that ends a document
   dsr1::sampler_options sampling = {};
@@ -37,8 +39,11 @@ generation_report generate_text(std::ostream& out, Ctx& ctx, model& m, const run
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
         .count();
   };
-  std::vector<std::int32_t> fresh = words.encode(g.prompt);
-  fresh.insert(fresh.begin(), g.end);
+  std::vector<std::int32_t> fresh = g.ids;
+  if (fresh.empty()) {
+    fresh = words.encode(g.prompt);
+    fresh.insert(fresh.begin(), g.end);
+  }
   const auto length = static_cast<index_t>(fresh.size());
   dsr1::expects(length + g.tokens <= c.size.context, "a prompt of ", length, " tokens and ",
                 g.tokens, " more, the model's context is ", c.size.context);

@@ -12,27 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include <dsr1/io/atomic_file.hpp>
 #include <dsr1/monitor.hpp>
 
 namespace seed {
 namespace {
 
 namespace fs = std::filesystem;
-
-void draw_loss(const fs::path& run) {
-  dsr1::curve_series loss{.name = "training", .points = {}, .smoothing = 0.95},
-      held{.name = "held-out", .points = {}};
-  for (const auto& r : dsr1::read_metrics((run / "metrics.jsonl").string())) {
-    if (const double v = r.get("loss"); std::isfinite(v))
-      loss.points.emplace_back(r.get("tokens"), v);
-    if (const double v = r.get("held_out_loss"); std::isfinite(v))
-      held.points.emplace_back(r.get("tokens"), v);
-  }
-  const dsr1::curve_series all[] = {loss, held};
-  dsr1::svg::write(
-      run / "loss.svg",
-      dsr1::curve_svg(all, {.title = "Pre-training: loss", .x = "tokens", .y = "nats per token"}));
-}
 
 /// 1234567 as 1,234,567.
 std::string grouped(dsr1::index_t n) {
@@ -83,6 +69,27 @@ void print_table(std::ostream& out, const dsr1::terminal& where,
 
 }  // namespace
 
+void draw(const fs::path& run, const dsr1::load_matrix& load, const loss_picture& what) {
+  dsr1::curve_series loss{.name = "training", .points = {}, .smoothing = 0.95},
+      evaluated{.name = what.evaluated, .points = {}};
+  for (const auto& r : dsr1::read_metrics((run / "metrics.jsonl").string())) {
+    if (const double v = r.get("loss"); std::isfinite(v))
+      loss.points.emplace_back(r.get("tokens"), v);
+    if (const double v = r.get(what.key); std::isfinite(v))
+      evaluated.points.emplace_back(r.get("tokens"), v);
+  }
+  const dsr1::curve_series all[] = {loss, evaluated};
+  dsr1::write_file(
+      run / "loss.svg",
+      dsr1::curve_svg(all, {.title = what.title, .x = "tokens", .y = "nats per token"}));
+  dsr1::write_file(run / "experts.svg", dsr1::heat_map_svg(load));
+}
+
+void print_load(std::ostream& out, const dsr1::terminal& where, const dsr1::load_matrix& load) {
+  out << "\nLoad of the experts over the last steps\n\n"
+      << dsr1::heat_map_text(load, where) << std::flush;
+}
+
 void report(std::ostream& out, const dsr1::terminal& where, const dsr1::data_manifest& manifest,
             const outcome& o, const fs::path& run) {
   const dsr1::json result = {
@@ -94,12 +101,11 @@ void report(std::ostream& out, const dsr1::terminal& where, const dsr1::data_man
       {"tokens", o.tokens},
       {"parameters", o.parameters},
       {"max_violation", o.load->max_violation()}};
-  dsr1::svg::write(run / "result.json", result.dump(2) + "\n");
-  draw_loss(run);
-  dsr1::svg::write(run / "experts.svg", dsr1::heat_map_svg(*o.load));
+  dsr1::write_file(run / "result.json", result.dump(2) + "\n");
+  draw(run, *o.load,
+       {.title = "Pre-training: loss", .evaluated = "held-out", .key = "held_out_loss"});
   print_table(out, where, manifest, o);
-  out << "\nLoad of the experts over the last steps\n\n"
-      << dsr1::heat_map_text(*o.load, where) << std::flush;
+  print_load(out, where, *o.load);
 }
 
 }  // namespace seed

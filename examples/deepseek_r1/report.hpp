@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <iosfwd>
+#include <string>
 
 #include <dsr1/data/manifest.hpp>
 #include <dsr1/moe/metrics.hpp>
@@ -18,8 +19,22 @@ struct outcome {
   const dsr1::load_matrix* load = nullptr;  ///< over the last steps
 };
 
-/// Prints the table of bits per byte and the heat map of the experts' load, and writes result.json,
-/// loss.svg (from metrics.jsonl) and experts.svg into the folder of the run.
+/// What the picture of a run's losses shows.
+struct loss_picture {
+  std::string title;
+  std::string evaluated;  ///< name of the second curve ...
+  std::string key;        ///< ... and of its numbers in metrics.jsonl
+};
+
+/// Writes loss.svg (from metrics.jsonl) and experts.svg into the folder of the run.
+void draw(const std::filesystem::path& run, const dsr1::load_matrix& load,
+          const loss_picture& what);
+
+/// Prints the heat map of the experts' load.
+void print_load(std::ostream& out, const dsr1::terminal& where, const dsr1::load_matrix& load);
+
+/// Prints the table of bits per byte and the heat map of the experts' load, and writes result.json
+/// and the pictures into the folder of the run.
 void report(std::ostream& out, const dsr1::terminal& where, const dsr1::data_manifest& manifest,
             const outcome& o, const std::filesystem::path& run);
 

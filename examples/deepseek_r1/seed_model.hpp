@@ -7,7 +7,13 @@
 #include <array>
 #include <string_view>
 
-#include <dsr1/model/published.hpp>
+#include <dsr1/attention/attention.hpp>
+#include <dsr1/model/causal_lm.hpp>
+#include <dsr1/moe/expert_parallel.hpp>
+#include <dsr1/moe/moe.hpp>
+#include <dsr1/nn/repeat.hpp>
+#include <dsr1/nn/residual.hpp>
+#include <dsr1/nn/sequential.hpp>
 
 namespace seed {
 
@@ -58,8 +64,13 @@ struct model_size {
     for (index_t l = 0; l < layers; ++l) numbers += attention(l).cached(tokens);
     return 4 * numbers;
   }
-  /// Bytes that one rank sends per step to all-reduce the gradient over many ranks: twice the
-  /// gradient in fp32, or int8 with one fp32 scale per block of 256.
+  /// Bytes that all of `ranks` ranks that hold the whole model send per step for its gradient, over
+  /// their number: 2 (ranks - 1) / ranks of the fp32 gradient and of the experts' token counts.
+  /// Each of two ranks sends exactly that, of more ranks each as its share is.
+  constexpr index_t gradient_traffic(index_t ranks) const {
+    return 2 * 4 * (parameters() + layers * experts) * (ranks - 1) / ranks;
+  }
+  /// The limit of many ranks, in fp32 and in int8 with one fp32 scale per block of 256.
   constexpr index_t gradient_traffic() const { return 2 * 4 * parameters(); }
   constexpr index_t gradient_traffic_int8() const {
     return 2 * (parameters() + parameters() / 256 * 4);
@@ -75,7 +86,7 @@ struct named_size {
   model_size size;
 };
 
-inline constexpr std::array<named_size, 5> sizes = {{
+inline constexpr std::array<named_size, 6> sizes = {{
     {"nano",
      "tests: seconds",
      {.vocab = 512,
@@ -86,6 +97,16 @@ inline constexpr std::array<named_size, 5> sizes = {{
       .head_dim = 16,
       .window = 32,
       .hidden = 16}},
+    {"mini",
+     "one task on two cores, minutes",
+     {.vocab = 512,
+      .dim = 64,
+      .layers = 3,
+      .heads = 4,
+      .kv_heads = 2,
+      .head_dim = 16,
+      .window = 64,
+      .hidden = 32}},
     {"demo", "two cores, minutes", {}},
     {"small", "a workstation, a day", {.dim = 256, .layers = 6, .heads = 8, .hidden = 128}},
     {"medium",
@@ -119,17 +140,20 @@ static_assert(find_size("small")->size.parameters() == 78'777'648,
 static_assert(find_size("large")->size.parameters() > 116'000'000'000);
 
 using gate = dsr1::top_k_softmax_gate;
-using model = dsr1::published_lm<gate, float, dsr1::bias_balance>;
+inline constexpr dsr1::glu expert_unit = dsr1::glu::clamped_swiglu();
+using experts = dsr1::expert_parallel<dsr1::glu_experts<float>>;
+using mixture = dsr1::moe<dsr1::moe_shape{}, gate, dsr1::bias_balance, float, experts>;
+using block = dsr1::sequential<dsr1::residual<dsr1::pre_norm<dsr1::attention<>>>,
+                               dsr1::residual<dsr1::pre_norm<mixture>>>;
+using model = dsr1::causal_lm<dsr1::repeat<block>>;
 
 /// The model of a size, without memory yet. `rate` is the step of the balance bias.
 inline model make(const model_size& s, double rate = 0.1) {
-  using body = std::remove_reference_t<decltype(std::declval<model>().body())>;
-  using block = std::remove_reference_t<decltype(std::declval<body>()[0])>;
-  body layers(s.layers, [&](index_t i) {
+  dsr1::repeat<block> layers(s.layers, [&](index_t i) {
     return block(
         dsr1::residual(dsr1::pre_norm(dsr1::attention<>(s.attention(i)))),
-        dsr1::residual(dsr1::pre_norm(dsr1::moe<dsr1::moe_shape{}, gate, dsr1::bias_balance>(
-            s.mixture(), gate{.weigh_with_bias = true}, dsr1::bias_balance(rate)))));
+        dsr1::residual(dsr1::pre_norm(mixture(s.mixture(), gate{.weigh_with_bias = true},
+                                              dsr1::bias_balance(rate), {.unit = expert_unit}))));
   });
   model m({.vocab = s.vocab, .dim = s.dim}, std::move(layers));
   // The last product of every residual branch starts smaller, so that depth does not add variance.
@@ -151,7 +175,26 @@ inline model make(const model_size& s, double rate = 0.1) {
   return m;
 }
 
-/// The same model as a type with every size fixed: same parameters, same bits.
+/// The experts of a layer.
+inline experts& experts_of(model& m, index_t layer) {
+  return m.body()[layer].get<1>().inner().inner().experts();
+}
+
+/// Experts spread over the ranks of every group of `expert_ranks` ranks; over all for 0. The model
+/// stays as it is on one rank. Throws `error` when the groups do not divide the ranks.
+template <class Comm>
+model distributed(model m, const model_size& s, const Comm& comm, int expert_ranks) {
+  const int ranks = comm.size();
+  if (ranks == 1) return m;
+  const int group = expert_ranks == 0 ? ranks : expert_ranks;
+  dsr1::expects(ranks % group == 0, "experts spread over groups of ", group,
+                " ranks, but there are ", ranks, " ranks");
+  for (index_t l = 0; l < s.layers; ++l)
+    experts_of(m, l).distribute(dsr1::folded_placement(s.experts, ranks, group), comm.rank());
+  return m;
+}
+
+/// The same sizes as a type with every extent fixed: the same parameters.
 template <model_size S>
 struct fixed {
   template <class L>

@@ -5,4 +5,6 @@
 
 #include <dsr1/attention/attention.hpp>
 #include <dsr1/attention/cache.hpp>
+#include <dsr1/attention/latent.hpp>
+#include <dsr1/attention/latent_heads.hpp>
 #include <dsr1/attention/rope.hpp>

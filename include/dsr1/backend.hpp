@@ -11,6 +11,9 @@
 #include <dsr1/backend/norm_ops.hpp>
 #include <dsr1/backend/optimizer_ops.hpp>
 #include <dsr1/backend/options.hpp>
+#include <dsr1/backend/policy_ops.hpp>
+#include <dsr1/backend/quant_ops.hpp>
 #include <dsr1/backend/routing_ops.hpp>
 #include <dsr1/backend/row_ops.hpp>
 #include <dsr1/backend/tensor_ops.hpp>
+#include <dsr1/backend/wire_ops.hpp>

@@ -5,6 +5,8 @@
 
 #include <dsr1/core/error.hpp>
 #include <dsr1/core/float16.hpp>
+#include <dsr1/core/fp4.hpp>
+#include <dsr1/core/fp8.hpp>
 #include <dsr1/core/hash.hpp>
 #include <dsr1/core/host_device.hpp>
 #include <dsr1/core/random.hpp>

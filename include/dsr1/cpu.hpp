@@ -3,8 +3,11 @@
 // All of cpu/: the CPU backend.
 #pragma once
 
+#include <dsr1/cpu/attention_blocks.hpp>
 #include <dsr1/cpu/attention_kernels.hpp>
 #include <dsr1/cpu/attention_ops.hpp>
+#include <dsr1/cpu/coded_kernels.hpp>
+#include <dsr1/cpu/coded_lanes.hpp>
 #include <dsr1/cpu/cpu.hpp>
 #include <dsr1/cpu/device.hpp>
 #include <dsr1/cpu/eigen.hpp>
@@ -17,6 +20,9 @@
 #include <dsr1/cpu/norm_ops.hpp>
 #include <dsr1/cpu/optimizer_kernels.hpp>
 #include <dsr1/cpu/optimizer_ops.hpp>
+#include <dsr1/cpu/policy_kernels.hpp>
+#include <dsr1/cpu/policy_ops.hpp>
+#include <dsr1/cpu/quant_ops.hpp>
 #include <dsr1/cpu/routing_ops.hpp>
 #include <dsr1/cpu/row_kernels.hpp>
 #include <dsr1/cpu/row_ops.hpp>
@@ -26,3 +32,7 @@
 #include <dsr1/cpu/simd_generic.hpp>
 #include <dsr1/cpu/tensor_ops.hpp>
 #include <dsr1/cpu/thread_pool.hpp>
+#include <dsr1/cpu/wire_kernels.hpp>
+#include <dsr1/cpu/wire_lanes.hpp>
+#include <dsr1/cpu/wire_ops.hpp>
+#include <dsr1/cpu/wire_plain.hpp>

@@ -16,5 +16,8 @@
 #include <dsr1/monitor.hpp>
 #include <dsr1/nn.hpp>
 #include <dsr1/optim.hpp>
+#include <dsr1/quant.hpp>
+#include <dsr1/rl.hpp>
+#include <dsr1/sync.hpp>
 #include <dsr1/tensor.hpp>
 #include <dsr1/train.hpp>

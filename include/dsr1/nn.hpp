@@ -4,10 +4,12 @@
 #pragma once
 
 #include <dsr1/nn/concepts.hpp>
+#include <dsr1/nn/either.hpp>
 #include <dsr1/nn/embedding.hpp>
 #include <dsr1/nn/feed_forward.hpp>
 #include <dsr1/nn/initialize.hpp>
 #include <dsr1/nn/linear.hpp>
+#include <dsr1/nn/product.hpp>
 #include <dsr1/nn/recompute.hpp>
 #include <dsr1/nn/repeat.hpp>
 #include <dsr1/nn/residual.hpp>

@@ -9,6 +9,5 @@
 #include <dsr1/optim/lion.hpp>
 #include <dsr1/optim/muon.hpp>
 #include <dsr1/optim/optimizer.hpp>
-#include <dsr1/optim/parameter_list.hpp>
 #include <dsr1/optim/schedule.hpp>
 #include <dsr1/optim/sgd.hpp>

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <dsr1/tensor/buffer.hpp>
+#include <dsr1/tensor/coded.hpp>
 #include <dsr1/tensor/groups.hpp>
 #include <dsr1/tensor/memory.hpp>
 #include <dsr1/tensor/parameter.hpp>
+#include <dsr1/tensor/parameter_list.hpp>
 #include <dsr1/tensor/sequences.hpp>
 #include <dsr1/tensor/shape.hpp>
 #include <dsr1/tensor/view.hpp>

@@ -4,4 +4,6 @@
 #pragma once
 
 #include <dsr1/train/checkpoint.hpp>
+#include <dsr1/train/early_stop.hpp>
+#include <dsr1/train/residuals.hpp>
 #include <dsr1/train/trainer.hpp>

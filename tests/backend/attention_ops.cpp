@@ -54,6 +54,8 @@ TEST_CASE("attention_ops: by default no window, a scale of one, keys in the rows
   constexpr attention_extents e;
   static_assert(e.window == 0 && e.scale == 1 && e.heads == 0);
   CHECK(key_values<float>{}.ring == 0);
+  static_assert(attention_extents{.head_dim = 6}.value_size() == 6);
+  static_assert(attention_extents{.head_dim = 6, .value_dim = 4}.value_size() == 4);
   static_assert(attention_block > 0 && (attention_block & (attention_block - 1)) == 0,
                 "blocks are aligned by position");
 }

@@ -37,6 +37,26 @@ inline std::vector<attention_case> attention_cases() {
   out.push_back(
       {{.heads = 2, .kv_heads = 2, .head_dim = 8, .window = 0, .scale = 0.3}, {0, 0}, true});
   out.push_back({{.heads = 2, .kv_heads = 2, .head_dim = 8, .window = 3, .scale = 0.3}, {}, false});
+  // Heads of v smaller and larger than those of q and k; more heads than one task takes.
+  for (const index_t window : {0, 7})
+    for (const index_t value_dim : {1, 5, 16, 40}) {
+      out.push_back({{.heads = 4,
+                      .kv_heads = 2,
+                      .head_dim = 12,
+                      .value_dim = value_dim,
+                      .window = window,
+                      .scale = 0.3},
+                     {66, 1, 0, 35},
+                     value_dim % 2 == 0});
+      out.push_back({{.heads = 35,
+                      .kv_heads = 1,
+                      .head_dim = 9,
+                      .value_dim = value_dim,
+                      .window = window,
+                      .scale = 0.3},
+                     {1, 65, 3},
+                     value_dim % 2 == 1});
+    }
   return out;
 }
 
@@ -50,16 +70,17 @@ void attention(Ctx& ctx) {
         const auto parts = packed(one.lengths);
         const index_t n = parts.empty() ? 0 : parts.back().begin + parts.back().length;
         const index_t wide = e.heads * e.head_dim, narrow = e.kv_heads * e.head_dim;
+        const index_t result = e.heads * e.value_size(), value = e.kv_heads * e.value_size();
         const auto q = normals<T>(n * wide, 1), k = normals<T>(n * narrow, 2),
-                   v = normals<T>(n * narrow, 3);
-        const auto dy = normals<T>(n * wide, 4), s = normals<T>(one.sinks ? e.heads : 0, 5),
+                   v = normals<T>(n * value, 3);
+        const auto dy = normals<T>(n * result, 4), s = normals<T>(one.sinks ? e.heads : 0, 5),
                    start = normals<T>(e.heads, 6);
         const device_matrix<Ctx, T> dq(ctx, n, wide, q, around), dk(ctx, n, narrow, k, around),
-            dv(ctx, n, narrow, v, around);
-        const device_matrix<Ctx, T> out(ctx, n, wide, around), lse(ctx, n, e.heads, around),
-            upstream(ctx, n, wide, dy, around);
+            dv(ctx, n, value, v, around);
+        const device_matrix<Ctx, T> out(ctx, n, result, around), lse(ctx, n, e.heads, around),
+            upstream(ctx, n, result, dy, around);
         const device_matrix<Ctx, T> gq(ctx, n, wide, around), gk(ctx, n, narrow, around),
-            gv(ctx, n, narrow, around);
+            gv(ctx, n, value, around);
         const device_vector<Ctx, T> sinks(ctx, s), gs(ctx, start);
         const view<const T, 1> sink = one.sinks ? sinks.in() : view<const T, 1>();
         const sequence_layout layout(parts);
@@ -72,8 +93,9 @@ void attention(Ctx& ctx) {
                               {}, {},    {},         {},         {},         {}};
         r.forward();
         r.backward(doubles(dy));
-        const std::string what = dsr1::text("attention, ", n, " rows, ", e.heads, "/", e.kv_heads,
-                                            " heads of ", e.head_dim, ", window ", e.window);
+        const std::string what =
+            dsr1::text("attention, ", n, " rows, ", e.heads, "/", e.kv_heads, " heads of ",
+                       e.head_dim, ", values of ", e.value_size(), ", window ", e.window);
         check_close(out.host(), r.y, what + ", y");
         check_close(lse.host(), r.lse, what + ", lse");
         check_close(gq.host(), r.dq, what + ", dq");
@@ -110,61 +132,6 @@ void attention_extremes(Ctx& ctx) {
     REQUIRE(static_cast<double>(l[at(i)]) == Approx(best).epsilon(1e-4).margin(1));
     if (i == 0) REQUIRE(static_cast<double>(y[at(i * 4)]) == Approx(wanted));
   }
-}
-
-/// A sequence cut into calls that use a cache gives the bits of one call, with rings that wrap.
-template <class T, class Ctx>
-void attention_cached(Ctx& ctx) {
-  struct setting {
-    index_t window, ring, n;
-    std::vector<index_t> chunks;
-  };
-  for (const setting& s : {setting{0, 160, 150, {1, 1, 30, 32, 1, 5, 80}},
-                           setting{5, 32, 150, {1, 20, 28, 1, 1, 28, 27, 28, 16}},
-                           setting{40, 96, 250, {57, 1, 1, 30, 50, 2, 57, 52}},
-                           setting{1, 32, 100, {32, 32, 32, 4}}, setting{200, 128, 100, {99, 1}}})
-    for (const margin around : margins) {
-      const attention_extents e{
-          .heads = 4, .kv_heads = 2, .head_dim = 10, .window = s.window, .scale = 0.3};
-      const index_t n = s.n, wide = 40, narrow = 20, slots = 3, slot = 1;
-      ctx.workspace().reset();
-      const auto q = normals<T>(n * wide, 1), k = normals<T>(n * narrow, 2),
-                 v = normals<T>(n * narrow, 3);
-      const device_matrix<Ctx, T> dq(ctx, n, wide, q, around), dk(ctx, n, narrow, k, around),
-          dv(ctx, n, narrow, v, around);
-      const device_matrix<Ctx, T> whole(ctx, n, wide), whole_lse(ctx, n, 4), parts(ctx, n, wide),
-          parts_lse(ctx, n, 4);
-      const device_matrix<Ctx, T> keys(ctx, slots * s.ring, narrow, around),
-          values(ctx, slots * s.ring, narrow, around);
-      const device_vector<Ctx, T> sinks(ctx, normals<T>(4, 5));
-      Ctx::backend::attention(ctx, e, dq.in(), key_values<T>{dk.in(), dv.in(), 0}, sinks.in(),
-                              sequence_layout(n), whole.out(), whole_lse.out());
-      index_t position = 0;
-      for (const index_t c : s.chunks) {
-        const sequence one{.begin = 0, .length = c, .position = position, .slot = slot};
-        const sequence_layout layout({&one, 1});
-        Ctx::backend::store_cache(ctx, dk.in().slice_rows(position, c), layout, s.ring, keys.out());
-        Ctx::backend::store_cache(ctx, dv.in().slice_rows(position, c), layout, s.ring,
-                                  values.out());
-        Ctx::backend::attention(ctx, e, dq.in().slice_rows(position, c),
-                                key_values<T>{keys.in(), values.in(), s.ring}, sinks.in(), layout,
-                                parts.out().slice_rows(position, c),
-                                parts_lse.out().slice_rows(position, c));
-        position += c;
-      }
-      REQUIRE(position == n);
-      check_same(parts.host(), whole.host(),
-                 dsr1::text("cached attention, window ", s.window, " ring ", s.ring));
-      check_same(parts_lse.host(), whole_lse.host(), "its lse");
-      const auto cached =
-          keys.host();  // the last positions, each in its row; other slots untouched
-      for (index_t p = std::max<index_t>(0, n - s.ring); p < n; ++p)
-        for (index_t c = 0; c < narrow; ++c)
-          REQUIRE(cached[at((slot * s.ring + p % s.ring) * narrow + c)] == k[at(p * narrow + c)]);
-      for (index_t i = 0; i < s.ring * narrow; ++i) REQUIRE(cached[at(i)] == T(-77));
-      for (index_t i = 2 * s.ring * narrow; i < 3 * s.ring * narrow; ++i)
-        REQUIRE(cached[at(i)] == T(-77));
-    }
 }
 
 template <class T, class Ctx>
@@ -240,6 +207,17 @@ void attention_errors(Ctx& ctx) {
                  "k [5, 6]", "v [5, 6]"));
   CHECK(mentions(forward(e, q.in(), {kv.in(), wrong.in(), 0}, none, whole, y.out(), lse.out()),
                  "v [5, 6]"));
+  attention_extents values = e;
+  values.value_dim = 3;
+  CHECK(mentions(forward(values, q.in(), good, none, whole, y.out(), lse.out()), "v [5, 4]",
+                 "values of 3"));
+  CHECK(mentions(forward(values, q.in(), {kv.in(), wrong.in(), 0}, none, whole, y.out(), lse.out()),
+                 "y [5, 8]", "4 heads", "values of 3"));
+  CHECK(mentions(forward(e, q.in(), {kv.in(), cache.in(), 0}, none, whole, y.out(), lse.out()),
+                 "v [64, 4]"));
+  values.value_dim = -1;
+  CHECK(mentions(forward(values, q.in(), good, none, whole, y.out(), lse.out()), "value_dim of -1",
+                 "expected 0"));
   CHECK(mentions(forward(e, q.in(), {cache.in(), cache.in(), 33}, none, whole, y.out(), lse.out()),
                  "ring of 33", "multiple of"));
   CHECK(mentions(forward(e, q.in(), good, three.in(), whole, y.out(), lse.out()), "3 sinks",
@@ -272,6 +250,12 @@ void attention_errors(Ctx& ctx) {
                                                view<T, 1>(), accumulate::no);
                  }),
                  "[5, 6]", "[5, 8]"));
+  CHECK(mentions(message_of([&] {
+                   backend::attention_backward(ctx, e, q.in(), good, none, whole, y.in(), lse.in(),
+                                               y.in(), y.out(), kv.out(), wrong.out(), view<T, 1>(),
+                                               accumulate::no);
+                 }),
+                 "dk [5, 4]", "dv [5, 6]"));
   CHECK(mentions(message_of([&] {
                    backend::store_cache(ctx, kv.in(), sequence_layout({&far, 1}), 32, cache.out());
                  }),

@@ -20,7 +20,7 @@ struct attention_reference {
   attention_extents e;
   std::vector<sequence> sequences;
   std::vector<double> q, k, v,
-      sinks;  // [rows, heads d], [rows, kv_heads d] twice, [heads] or empty
+      sinks;  // [rows, heads d], [rows, kv_heads d], [rows, kv_heads value], [heads] or empty
 
   std::vector<double> y, lse;              // made by forward
   std::vector<double> dq, dk, dv, dsinks;  // made by backward
@@ -28,15 +28,15 @@ struct attention_reference {
   index_t rows() const { return static_cast<index_t>(q.size()) / (e.heads * e.head_dim); }
 
   void forward() {
-    y.assign(q.size(), 0);
+    y.assign(at(rows() * e.heads * e.value_size()), 0);
     lse.assign(static_cast<std::size_t>(rows() * e.heads), 0);
     each([&](index_t i, index_t h, index_t first, index_t last) {
       double sum = sinks.empty() ? 0 : std::exp(sinks[at(h)]);
       for (index_t j = first; j <= last; ++j) sum += std::exp(score(i, j, h));
       lse[at(i * e.heads + h)] = std::log(sum);
       for (index_t j = first; j <= last; ++j)
-        for (index_t c = 0; c < e.head_dim; ++c)
-          y[of_query(i, h, c)] += std::exp(score(i, j, h)) / sum * v[of_key(j, h, c)];
+        for (index_t c = 0; c < e.value_size(); ++c)
+          y[of_result(i, h, c)] += std::exp(score(i, j, h)) / sum * v[of_value(j, h, c)];
     });
   }
 
@@ -48,13 +48,14 @@ struct attention_reference {
     each([&](index_t i, index_t h, index_t first, index_t last) {
       const double total = lse[at(i * e.heads + h)];
       double mean = 0;  // sum of p dp over the keys; a sink has no value, so it adds nothing
-      for (index_t c = 0; c < e.head_dim; ++c) mean += dy[of_query(i, h, c)] * y[of_query(i, h, c)];
+      for (index_t c = 0; c < e.value_size(); ++c)
+        mean += dy[of_result(i, h, c)] * y[of_result(i, h, c)];
       for (index_t j = first; j <= last; ++j) {
         const double p = std::exp(score(i, j, h) - total);
         double dp = 0;
-        for (index_t c = 0; c < e.head_dim; ++c) {
-          dp += dy[of_query(i, h, c)] * v[of_key(j, h, c)];
-          dv[of_key(j, h, c)] += p * dy[of_query(i, h, c)];
+        for (index_t c = 0; c < e.value_size(); ++c) {
+          dp += dy[of_result(i, h, c)] * v[of_value(j, h, c)];
+          dv[of_value(j, h, c)] += p * dy[of_result(i, h, c)];
         }
         const double ds = e.scale * p * (dp - mean);
         for (index_t c = 0; c < e.head_dim; ++c) {
@@ -73,6 +74,12 @@ struct attention_reference {
   }
   std::size_t of_key(index_t row, index_t h, index_t c) const {
     return at((row * e.kv_heads + h / (e.heads / e.kv_heads)) * e.head_dim + c);
+  }
+  std::size_t of_result(index_t row, index_t h, index_t c) const {
+    return at((row * e.heads + h) * e.value_size() + c);
+  }
+  std::size_t of_value(index_t row, index_t h, index_t c) const {
+    return at((row * e.kv_heads + h / (e.heads / e.kv_heads)) * e.value_size() + c);
   }
   double score(index_t i, index_t j, index_t h) const {
     double s = 0;

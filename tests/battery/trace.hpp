@@ -200,13 +200,13 @@ class tracer {
 
   void attention() {
     const attention_extents e{
-        .heads = 4, .kv_heads = 2, .head_dim = 18, .window = 50, .scale = 0.2};
+        .heads = 4, .kv_heads = 2, .head_dim = 18, .value_dim = 14, .window = 50, .scale = 0.2};
     const auto parts = packed({150, 1, 0, 77, 200});
     const index_t n = 428;
-    const tensor q = normal(n, 72, 1), k = normal(n, 36, 2), v = normal(n, 36, 3),
-                 dy = normal(n, 72, 4);
-    const tensor y = empty(n, 72), lse = empty(n, 4), dq = empty(n, 72), dk = empty(n, 36),
-                 dv = empty(n, 36);
+    const tensor q = normal(n, 72, 1), k = normal(n, 36, 2), v = normal(n, 28, 3),
+                 dy = normal(n, 56, 4);
+    const tensor y = empty(n, 56), lse = empty(n, 4), dq = empty(n, 72), dk = empty(n, 36),
+                 dv = empty(n, 28);
     const device_vector<Ctx, T> sinks(ctx_, normals<T>(4, 5)), dsinks(ctx_, 4);
     const device_matrix<Ctx, T> cosine(ctx_, 200, 9, normals<T>(200 * 9, 6)),
         sine(ctx_, 200, 9, normals<T>(200 * 9, 7));

@@ -6,14 +6,14 @@
 
 #include "catch.hpp"
 
-#include <dsr1/comm/concepts.hpp>
+#include <dsr1/comm/loopback.hpp>
 
 using namespace dsr1;
 
 namespace {
 
 /// Two ranks that hold the same numbers: the smallest communicator of one's own.
-struct doubling {
+struct doubling : loopback {
   int reductions = 0;
   int rank() const { return 1; }
   int size() const { return 2; }
@@ -22,41 +22,30 @@ struct doubling {
     ++reductions;
     for (T& x : v) x += x;
   }
-  void barrier() {}
 };
 static_assert(communicator<doubling>);
 
-struct without_barrier {
-  int rank() const;
-  int size() const;
-  template <class T>
-  void all_reduce(view<T, 1>);
+struct without_barrier : loopback {
+  void barrier() = delete;
 };
-struct only_float {
-  int rank() const;
-  int size() const;
-  void all_reduce(view<float, 1>);
-  void barrier();
+struct only_float : loopback {
+  void all_reduce(view<float, 1>) {}
 };
-struct rank_that_changes {
-  int rank();
-  int size();
-  template <class T>
-  void all_reduce(view<T, 1>);
-  void barrier();
+struct rank_that_changes : loopback {
+  int rank() { return 0; }
 };
-struct rank_of_text {
-  const char* rank() const;
-  int size() const;
-  template <class T>
-  void all_reduce(view<T, 1>);
-  void barrier();
+struct rank_of_text : loopback {
+  const char* rank() const { return ""; }
+};
+struct uncounted : loopback {
+  void counted() const {}
 };
 static_assert(!communicator<without_barrier>);
 static_assert(!communicator<only_float>);
 static_assert(!communicator<rank_that_changes>,
               "rank and size are asked of a constant communicator");
 static_assert(!communicator<rank_of_text>);
+static_assert(!communicator<uncounted>);
 static_assert(!communicator<int>);
 
 template <communicator Comm>

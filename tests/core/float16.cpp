@@ -5,14 +5,10 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "core/column.hpp"
 #include "golden.hpp"
 
 #include <dsr1/core/float16.hpp>
@@ -47,26 +43,12 @@ std::uint16_t nearest(float x, std::uint16_t guess) {
   return best;
 }
 
-/// One column of a safetensors file, whatever its type: `T` has the size of an element.
-template <class T>
-std::vector<T> column(const std::string& file, const char* name) {
-  const auto* length = reinterpret_cast<const unsigned char*>(file.data());
-  std::size_t header = 0;
-  for (int i = 7; i >= 0; --i) header = header << 8 | length[i];
-  const auto offsets = nlohmann::json::parse(file.substr(8, header)).at(name).at("data_offsets");
-  const std::size_t first = offsets.at(0), last = offsets.at(1);
-  std::vector<T> out((last - first) / sizeof(T));
-  std::memcpy(out.data(), file.data() + 8 + header + first, last - first);
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("float16: the casts of torch", "[golden]") {
   const std::string path = golden::path("quant/casts.safetensors");
   if (path.empty()) return;
-  std::ifstream in(path, std::ios::binary);
-  const std::string file((std::istreambuf_iterator<char>(in)), {});
+  const std::string file = whole_file(path);
   const auto bits = column<std::uint32_t>(file, "f32_bits");
   const auto as_bf16 = column<std::uint16_t>(file, "bf16"),
              as_half = column<std::uint16_t>(file, "fp16");

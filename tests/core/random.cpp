@@ -35,6 +35,7 @@ TEST_CASE("random: the known-answer vectors of Random123") {
 TEST_CASE("random: an element depends on key, stream and number, each of them") {
   constexpr random_stream a(1, 2);
   static_assert(a.bits(3) == random_stream(1, 2).bits(3));
+  static_assert(a.key() == 1 && a.stream() == 2 && a.words(3).word[0] == (a.bits(3) & 0xffffffffu));
   std::set<std::uint64_t> seen;
   for (std::uint64_t key = 0; key < 8; ++key)
     for (std::uint64_t stream = 0; stream < 8; ++stream)

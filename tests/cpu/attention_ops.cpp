@@ -3,6 +3,7 @@
 // Rotation, caches and attention on the CPU.
 
 #include "battery/attention_ops.hpp"
+#include "battery/attention_cache.hpp"
 
 using namespace dsr1;
 
@@ -12,6 +13,7 @@ TEMPLATE_TEST_CASE("cpu attention_ops: forward and backward", "", float, double)
   context<cpu> ctx({.threads = 2});
   battery::attention<TestType>(ctx);
   battery::attention_extremes<TestType>(ctx);
+  battery::attention_of_one_tensor<TestType>(ctx);
 }
 
 TEMPLATE_TEST_CASE("cpu attention_ops: rotation and caches", "", float, double) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What may not change a bit of any operation: threads, strides, a second run, AVX2 or AVX-512.
 
+#include "battery/attention_cache.hpp"
 #include "battery/trace.hpp"
 #include "cpu/isa_guard.hpp"
 
@@ -84,6 +85,7 @@ TEST_CASE("cpu: the battery passes on every instruction set") {
     battery::m_grouped<float>(ctx, 40, 33);
     battery::k_grouped<float>(ctx, 9, 40);
     battery::attention<float>(ctx);
+    battery::attention_of_one_tensor<float>(ctx);
     battery::rotate<float>(ctx);
   }
 }

@@ -50,6 +50,34 @@ TEST_CASE("packed_batch: pieces, one after the other") {
   CHECK(b.sequences().count() == 0);
 }
 
+TEST_CASE("packed_batch: an example, of which some tokens are learned") {
+  packed_batch b(6);
+  const numbers tokens = {7, 1, 2, 3, 7};
+  const std::vector<std::uint8_t> learned = {1, 0, 0, 1, 1};  // the first is no target
+  b.append(document, 0, 2, 0, 7);
+  b.append(tokens, learned);
+  CHECK(list(b.inputs()) == numbers{7, 11, 7, 1, 2, 3});
+  CHECK(list(b.targets()) == numbers{11, 12, -1, -1, 3, 7});
+  CHECK(b.scored() == 4);
+  REQUIRE(b.sequences().count() == 2);
+  CHECK(b.sequences()[1].begin == 2);
+  CHECK(b.sequences()[1].position == 0);
+  expects_cover(b.sequences(), b.tokens());
+
+  CHECK(mentions(message_of([&] { b.append(tokens, learned); }), "an example of 4 rows",
+                 "at most the 0 that are free"));
+  b.clear();
+  CHECK(mentions(message_of([&] {
+                   b.append(numbers{7}, {learned.data(), 1});
+                 }),
+                 "an example of 1 tokens and 1 marks"));
+  CHECK(mentions(message_of([&] {
+                   b.append(tokens, {learned.data(), 4});
+                 }),
+                 "an example of 5 tokens and 4 marks"));
+  CHECK(b.tokens() == 0);
+}
+
 TEST_CASE("packed_batch: capacity") {
   CHECK(mentions(message_of([] { packed_batch(0); }), "packed_batch of 0 tokens"));
 }

@@ -60,6 +60,7 @@ planted = [
     ("a header that does not say why", replace("include/dsr1/core/a.hpp", "// A header that says why it exists.", "#pragma once"), "line 3"),
     ("a folder that is not in the table", create("include/dsr1/attic/e.hpp"), "folder attic is not in"),
     ("a folder without an umbrella", create("include/dsr1/nn/f.hpp"), "the folder has no umbrella"),
+    ("a name that ctest does not match", append("tests/core/a.cpp", 'TEST_CASE(\n    "a: b "\n    "c; d") {}\n'), "matches nothing and passes"),
     ("a test of 401 lines", append("tests/core/a.cpp", "//\n" * 401), "401 lines"),
 ]
 failures = 0

@@ -260,6 +260,23 @@ TEST_CASE("atomic_folder: while it is replaced there is always one") {
   CHECK(content_of(path / "file") == "99");
 }
 
+TEST_CASE("atomic_file: write_file writes all of it or nothing") {
+  const temporary_folder folder;
+  const fs::path path = folder / "x";
+  write_file(path, "old");
+  CHECK(content_of(path) == "old");
+  {
+    const full_disk full(4096);
+    CHECK(mentions(message_of([&] { write_file(path, std::string(10'000, 'x')); }), "cannot write",
+                   "File too large"));
+  }
+  CHECK(content_of(path) == "old");
+  write_file(path, std::string_view("a\0b", 3));
+  CHECK(content_of(path) == std::string("a\0b", 3));
+  CHECK(folder.entries() == 1);
+  CHECK(mentions(message_of([&] { write_file(folder / "none" / "x", ""); }), "cannot create"));
+}
+
 TEST_CASE("atomic_folder: what a killed program left is removed, what another writes is not") {
   const temporary_folder folder;
   const fs::path path = folder / "x";

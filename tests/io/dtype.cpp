@@ -29,6 +29,10 @@ TEST_CASE("dtype: sizes and types of C++") {
   STATIC_REQUIRE(dtype_for<std::int16_t>() == dtype::i16);
   STATIC_REQUIRE(dtype_for<std::int8_t>() == dtype::i8);
   STATIC_REQUIRE(dtype_for<std::uint8_t>() == dtype::u8);
+  STATIC_REQUIRE(dtype_for<std::uint64_t>() == dtype::u64);
+  STATIC_REQUIRE(dtype_for<std::uint32_t>() == dtype::u32);
+  STATIC_REQUIRE(dtype_for<std::uint16_t>() == dtype::u16);
+  STATIC_REQUIRE(dtype_for<std::complex<float>>() == dtype::c64);
   STATIC_REQUIRE(dtype_for<bool>() == dtype::boolean);
   CHECK(info_of(dtype_for<double>()).bytes == sizeof(double));
   CHECK(info_of(dtype_for<bf16>()).bytes == sizeof(bf16));

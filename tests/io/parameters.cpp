@@ -81,7 +81,7 @@ TEMPLATE_TEST_CASE("parameters: what is saved is loaded, to the bit", "", float,
   CHECK(a.numbers() == c.numbers());
 }
 
-TEST_CASE("parameters: float files into double models and the reverse; 16-bit files") {
+TEST_CASE("parameters: float files into double models and the reverse, 16-bit files") {
   const temporary_folder folder;
   context<cpu> ctx({.threads = 1, .seed = 5});
   auto f = make<float>(ctx), f2 = other<float>(ctx);

@@ -86,6 +86,19 @@ TEST_CASE("safetensors: what a good file holds") {
                  "a.safetensors has no tensor \"nono\", did you mean \"none\"?"));
 }
 
+TEST_CASE("safetensors: a file that is in memory already") {
+  const std::string whole = small_file();
+  const auto bytes = std::as_bytes(std::span(whole.data(), whole.size()));
+  safetensors file(bytes, "mine");
+  const safetensors moved(std::move(file));
+  CHECK(moved.path() == "mine");
+  CHECK(moved.size() == whole.size());
+  CHECK(moved.at("b").bytes.data() == bytes.data() + (whole.size() - 16));
+  CHECK(
+      mentions(message_of([&] { safetensors(bytes.first(20), "mine"); }), "mine: the header says"));
+  CHECK(mentions(message_of([&] { safetensors({}, "mine"); }), "mine has 0 bytes, too few"));
+}
+
 TEST_CASE(
     "safetensors: a header of other writers: spaces at its end, members that we do not know") {
   const temporary_folder folder;
@@ -151,8 +164,17 @@ TEST_CASE("safetensors: conversion to float and double") {
   CHECK(convert(dtype::i8, bytes_of<std::int8_t>({-5})) == std::vector<double>{-5});
   CHECK(convert(dtype::u8, bytes_of<std::uint8_t>({250})) == std::vector<double>{250});
   CHECK(convert(dtype::boolean, bytes_of<bool>({true, false})) == std::vector<double>{1, 0});
+  CHECK(convert(dtype::u64, bytes_of<std::uint64_t>({std::uint64_t{1} << 63})) ==
+        std::vector<double>{0x1p63});
+  CHECK(convert(dtype::u32, bytes_of<std::uint32_t>({~0u})) == std::vector<double>{0x1p32 - 1});
+  CHECK(convert(dtype::u16, bytes_of<std::uint16_t>({65'535})) == std::vector<double>{65'535});
   CHECK(convert(dtype::f32, "").empty());
-  for (const dtype type : {dtype::f8_e4m3, dtype::f8_e5m2}) {
+  float none = 0;
+  CHECK(mentions(message_of([&] {
+                   stored_tensor{dtype::c64, {0}, {}}.copy_to(&none);
+                 }),
+                 "cannot convert C64 [0] to real numbers"));
+  for (const dtype type : {dtype::f8_e4m3, dtype::f8_e5m2, dtype::f8_e8m0}) {
     const stored_tensor t{type, {1}, std::as_bytes(std::span("x", 1))};
     float to;
     CHECK(mentions(message_of([&] { t.copy_to(&to); }), "cannot convert F8_E",
@@ -189,6 +211,9 @@ TEST_CASE("safetensors: bad headers name the file, the tensor and what is wrong"
       {"", 0, "is not valid JSON"},
       {"[]", 0, "is array, expected an object"},
       {"{} {}", 0, "is not valid JSON"},
+      {"{\"\xff\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+       "is not valid JSON"},
+      {R"({"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}})", 1, "unknown dtype \"F4\""},
       {R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})", 4, "tensor \"a\"",
        "unknown dtype \"F31\""},
       {R"({"a":{"dtype":3,"shape":[1],"data_offsets":[0,4]}})", 4, "tensor \"a\": \"dtype\" is 3",

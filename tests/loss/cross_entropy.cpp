@@ -67,7 +67,7 @@ TEST_CASE("cross_entropy: the naive sum") {
 }
 
 TEST_CASE(
-    "cross_entropy: the size of the chunks changes no bit; memory does not grow with the "
+    "cross_entropy: the size of the chunks changes no bit, and memory does not grow with the "
     "vocabulary times tokens") {
   std::vector<float> first;
   for (const index_t chunk : {1, 100'000, 100'000'000}) {

@@ -49,7 +49,7 @@ TEST_CASE("sampler: greedy, top_k and top_p") {
   CHECK(p[1] == Approx(1.0 / 3).margin(0.01));
 }
 
-TEST_CASE("sampler: the seed decides; ties go to the lowest id") {
+TEST_CASE("sampler: the seed decides, ties go to the lowest id") {
   sampler a({.seed = 1}), b({.seed = 1}), c({.seed = 2});
   int same = 0;
   for (int i = 0; i < 100; ++i) {
@@ -62,6 +62,27 @@ TEST_CASE("sampler: the seed decides; ties go to the lowest id") {
   const std::vector<double> flat(5, 1.0);
   CHECK(sampler({.temperature = 0})(std::span<const double>(flat)) == 0);
   CHECK(sampler({.top_k = 1})(std::span<const double>(flat)) == 0);
+}
+
+TEST_CASE("sampler: probabilities are those that it draws from, and draw nothing") {
+  const sampler_options o{.temperature = 0.8, .top_k = 3, .min_p = 0.05, .seed = 4};
+  sampler draw(o), other(o);
+  const random_stream numbers = sampling_stream(o);
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    const token_distribution p = draw.probabilities(std::span<const float>(logits));
+    CHECK(p.tokens.size() == 3);
+    CHECK(draw.drawn() == i);
+    const auto token = draw(std::span<const float>(logits));
+    CHECK(token == p.pick(numbers.uniform(i)));
+    CHECK(token == other(std::span<const float>(logits)));
+  }
+}
+
+TEST_CASE("sampler: the history weighs on what was said") {
+  sampler draw({.repetition_penalty = 100, .temperature = 0});
+  CHECK(draw(std::span<const float>(logits), std::vector{0}) == 2);
+  CHECK(draw(std::span<const float>(logits), std::vector{2}) == 1);
+  CHECK(draw(std::span<const float>(logits), std::vector{1, 2, 2}) == 2);
 }
 
 TEST_CASE("sampler: errors") {

@@ -5,6 +5,7 @@
 #include "catch.hpp"
 #include "data/folder.hpp"
 
+#include <dsr1/io/atomic_file.hpp>
 #include <dsr1/monitor/svg.hpp>
 
 using namespace dsr1;
@@ -45,7 +46,7 @@ TEST_CASE("svg: tick texts") {
 
 TEST_CASE("svg: a file") {
   const data_test::folder f;
-  svg::write(f / "x.svg", svg::document(10, 20, svg::line(0, 0, 1, 1, "#000")));
+  write_file(f / "x.svg", svg::document(10, 20, svg::line(0, 0, 1, 1, "#000")));
   const std::string s = data_test::read(f / "x.svg");
   CHECK(mentions(s, "<svg xmlns=", "viewBox=\"0 0 10 20\"", "<line ", "</svg>"));
 }

@@ -11,6 +11,7 @@
 #include <dsr1/nn/repeat.hpp>
 #include <dsr1/nn/residual.hpp>
 #include <dsr1/nn/sequential.hpp>
+#include <dsr1/quant/encode.hpp>
 
 using namespace dsr1;
 
@@ -49,5 +50,28 @@ TEST_CASE("nn: once warm, training and inference never ask the heap") {
     }
     const long after = heap_count;
     CHECK(after == before);
+  }
+}
+
+TEST_CASE("nn: once warm, layers with coded weights never ask the heap") {
+  for (const int threads : {1, 3}) {
+    context<cpu> ctx({.threads = threads});
+    linear<> four({.in = 96, .out = 700}), eight({.in = 700, .out = 96});
+    initialize(ctx, four, false);
+    initialize(ctx, eight, false);
+    four.weight().hold(encode(coding::mxfp4, view<const float, 2>(four.weight().value<2>())));
+    eight.weight().hold(encode(coding::fp8, view<const float, 2>(eight.weight().value<2>())));
+    const std::vector<float> x(40 * 96, 0.5f);
+    linear<>::saved s, t;
+    const auto step = [&](index_t tokens) {
+      ctx.workspace().reset();
+      const auto y = four.forward(ctx, view<const float, 2>(x.data(), tokens, 96), s);
+      eight.forward(ctx, view<const float, 2>(y), t);
+    };
+    for (const index_t tokens : {1, 40, 1, 40}) step(tokens);
+    const long before = heap_count;
+    for (const index_t tokens : {1, 40, 7}) step(tokens);
+    const long after = heap_count;
+    REQUIRE(after == before);
   }
 }

@@ -110,3 +110,51 @@ TEST_CASE("parameter: one without elements needs no memory") {
   CHECK(p.value<2>().empty());
   CHECK(p.gradient<2>().columns() == 5);
 }
+
+namespace {
+
+/// Codes of matrices [matrices, rows, columns] without scales, all zero.
+coded_tensor plain_codes(index_t matrices, index_t rows, index_t columns) {
+  auto memory = std::make_shared<buffer<std::byte>>(matrices * rows * columns * 2 + 1);
+  coded_tensor w{.type = coding::bf16, .matrices = matrices, .rows = rows, .columns = columns};
+  for (index_t m = 0; m < matrices; ++m)
+    w.parts.push_back({memory->data() + m * rows * columns * 2, nullptr, rows});
+  w.owners.push_back(memory);
+  return w;
+}
+
+}  // namespace
+
+TEST_CASE("parameter: codes take the place of the value, and a value that of codes") {
+  counting_memory memory;
+  parameter<float> p({4, 3, 2}, {.may_be_coded = true});
+  CHECK(p.coded() == nullptr);
+  p.allocate(memory, true);
+  p.hold(plain_codes(4, 3, 2));
+  REQUIRE(p.coded() != nullptr);
+  CHECK(p.coded()->text() == "bf16 [4, 3, 2]");
+  CHECK(p.allocated());
+  CHECK_FALSE(p.trainable());
+  CHECK(memory.live_bytes == 0);
+  CHECK(mentions(message_of([&] { p.value<3>(); }), "stored as bf16 [4, 3, 2]",
+                 "numbers are needed"));
+  CHECK(mentions(message_of([&] { p.gradient<3>(); }), "without a gradient"));
+  p.allocate(memory, false);
+  CHECK(p.coded() == nullptr);
+  CHECK(p.value<3>().size() == 24);
+}
+
+TEST_CASE("parameter: codes that do not fit are refused and change nothing") {
+  parameter<float> p({3, 2}, {.may_be_coded = true}), plain({3, 2});
+  CHECK(mentions(message_of([&] { plain.hold(plain_codes(1, 3, 2)); }), "as plain numbers",
+                 "bf16 [3, 2]"));
+  CHECK(mentions(message_of([&] { p.hold(plain_codes(1, 2, 3)); }), "bf16 [2, 3]", "6 elements",
+                 "2 columns"));
+  CHECK(mentions(message_of([&] { p.hold(plain_codes(2, 3, 2)); }), "bf16 [2, 3, 2]"));
+  coded_tensor broken = plain_codes(1, 3, 2);
+  broken.parts[0].rows = 2;
+  CHECK(mentions(message_of([&] { p.hold(broken); }), "parts of matrix 0 have 2 rows"));
+  CHECK(p.coded() == nullptr);
+  p.hold(plain_codes(1, 3, 2));
+  CHECK(p.coded() != nullptr);
+}

@@ -122,8 +122,8 @@ TEST_CASE("checkpoint: truncated, edited or missing files are named") {
   CHECK(mentions(message(p), "state.json", "not valid JSON"));
   p = fresh();
   edit(p / "state.json",
-       [](std::string& s) { s.replace(s.find("\"format\": 1"), 11, "\"format\": 7"); });
-  CHECK(mentions(message(p), "format 7", "reads 1"));
+       [](std::string& s) { s.replace(s.find("\"format\": 2"), 11, "\"format\": 7"); });
+  CHECK(mentions(message(p), "format 7", "reads 2"));
   p = fresh();
   fs::remove(p / "model.safetensors");
   CHECK(mentions(message(p), "model.safetensors", "No such file"));

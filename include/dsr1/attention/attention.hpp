@@ -141,7 +141,7 @@ class attention {
   /// Opens the cache in `saved`, which from then on serves inference only.
   template <class Ctx>
   void open_cache(Ctx& ctx, saved& s, const cache_options& options) const {
-    s.cache.open(ctx, options, shape_.window, kv_size());
+    s.cache.open(ctx, options, shape_.window, kv_size(), kv_size());
   }
 
   template <class Visitor>

@@ -17,18 +17,22 @@ enum class rope_layout {
 /// The sizes of one attention call.
 struct attention_extents {
   index_t heads = 0;
-  index_t kv_heads = 0;  ///< divides heads; head h reads the keys of head h / (heads / kv_heads)
-  index_t head_dim = 0;
-  index_t window = 0;  ///< a query sees this many keys, itself included; 0 means all before it
-  double scale = 1;    ///< of the scores
+  index_t kv_heads = 0;   ///< divides heads; head h reads the keys of head h / (heads / kv_heads)
+  index_t head_dim = 0;   ///< of q and k
+  index_t value_dim = 0;  ///< of v and y; 0 means head_dim
+  index_t window = 0;     ///< a query sees this many keys, itself included; 0 means all before it
+  double scale = 1;       ///< of the scores
+
+  constexpr index_t value_size() const { return value_dim == 0 ? head_dim : value_dim; }
 };
 
 /// Where the keys and values of a call are: in rows of the call itself (`ring` = 0), or in a cache
-/// where position p of slot s is row s ring + p mod ring.
+/// where position p of slot s is row s ring + p mod ring. Either may be a slice of the columns of a
+/// wider tensor, and both of the same one: latent attention reads its values out of its keys.
 template <class T>
 struct key_values {
-  view<const T, 2> keys;  ///< [rows, kv_heads head_dim]
-  view<const T, 2> values;
+  view<const T, 2> keys;    ///< [rows, kv_heads head_dim]
+  view<const T, 2> values;  ///< [rows, kv_heads value_dim]
   index_t ring = 0;
 };
 
@@ -41,10 +45,11 @@ inline constexpr index_t attention_block = 32;
 ///     inverse negates the sine, which is the backward pass
 /// store_cache(ctx, x, sequences, ring, cache)   writes row t of x at its slot and position
 /// attention(ctx, extents, q, kv, sinks, sequences, y, lse)
+///     q [tokens, heads head_dim], y [tokens, heads value_dim]
 ///     y[t, h] = sum_j softmax(scale q[t, h] k[j]) v[j] over the visible j; with sinks [heads] the
 ///     sum of the softmax has exp(sinks[h]) in addition; lse [tokens, heads] its logarithm
 /// attention_backward(ctx, extents, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv, dsinks, add)
-///     kv of the call itself (ring = 0); dsinks (+)=
+///     kv of the call itself (ring = 0); dq, dk, dv as q, keys, values, all apart; dsinks (+)=
 /// The scores are never stored beyond one block of queries and keys.
 template <class Ctx, class T>
 concept attention_ops =

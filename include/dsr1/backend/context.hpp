@@ -16,6 +16,15 @@ struct auxiliary_loss {
   double scale = 1;
 };
 
+/// Hears during a backward pass that the gradient of a parameter is complete, so that it can be
+/// sent to other ranks meanwhile. May hear of one more than once. Parameters of which it hears
+/// nothing are complete when the pass is.
+class gradient_listener {
+ public:
+  virtual ~gradient_listener() = default;
+  virtual void ready(const void* parameter) = 0;
+};
+
 /// Owns what a run needs besides the model. Not for use by two threads at a time.
 template <class Backend, communicator Comm = loopback>
 class context {
@@ -32,6 +41,9 @@ class context {
   dsr1::workspace& workspace() { return workspace_; }
   auxiliary_loss& auxiliary() { return auxiliary_; }
   const context_options& options() const { return options_; }
+  /// Who hears of complete gradients; null when nobody does.
+  gradient_listener* listener() const { return listener_; }
+  void listener(gradient_listener* l) { listener_ = l; }
 
   /// In inference nothing is kept for `backward`, so layers may give their scratch back early.
   /// This changes where results lie, never their values.
@@ -50,7 +62,22 @@ class context {
   typename Backend::device device_;
   dsr1::workspace workspace_;
   auxiliary_loss auxiliary_;
+  gradient_listener* listener_ = nullptr;
   bool inference_ = false;
+};
+
+/// Switches a context to inference, and at its end back to what it was, also by an exception.
+template <class Ctx>
+class inference_mode {
+ public:
+  explicit inference_mode(Ctx& ctx) : ctx_(ctx), was_(ctx.inference()) { ctx.inference(true); }
+  ~inference_mode() { ctx_.inference(was_); }
+  inference_mode(const inference_mode&) = delete;
+  inference_mode& operator=(const inference_mode&) = delete;
+
+ private:
+  Ctx& ctx_;
+  bool was_;
 };
 
 }  // namespace dsr1

@@ -11,8 +11,8 @@
 namespace dsr1 {
 
 /// fill(ctx, x, v)        x = v
-/// fill_normal(ctx, x, stream, deviation)   x[i] = deviation * stream.normal(i), the same values
-///                        on every device
+/// fill_normal(ctx, x, stream, deviation, first)   x[i] = deviation * stream.normal(first + i), the
+///                        same values on every device
 /// copy(ctx, from, to)    to = from, row by row; either may be a slice of columns
 /// add(ctx, x, y)         y += x
 /// scale(ctx, x, a)       x *= a
@@ -23,7 +23,7 @@ template <class Ctx, class T>
 concept tensor_ops = requires(Ctx& ctx, view<T, 1> flat, view<const T, 1> source,
                               view<const T, 2> x, view<T, 2> y, const T* from, T* to) {
   Ctx::backend::fill(ctx, flat, T{});
-  Ctx::backend::fill_normal(ctx, flat, random_stream(0), double{});
+  Ctx::backend::fill_normal(ctx, flat, random_stream(0), double{}, index_t{});
   Ctx::backend::copy(ctx, x, y);
   Ctx::backend::add(ctx, x, y);
   Ctx::backend::scale(ctx, flat, T{});

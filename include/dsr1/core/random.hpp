@@ -45,8 +45,16 @@ class random_stream {
                                                     std::uint64_t stream = 0) noexcept
       : key_(key), stream_(stream) {}
 
+  DSR1_HOST_DEVICE constexpr std::uint64_t key() const noexcept { return key_; }
+  DSR1_HOST_DEVICE constexpr std::uint64_t stream() const noexcept { return stream_; }
+
+  /// The four words of Philox call i, for who uses them all.
+  DSR1_HOST_DEVICE constexpr philox words(std::uint64_t i) const noexcept {
+    return philox::at(key_, i, stream_);
+  }
+
   DSR1_HOST_DEVICE constexpr std::uint64_t bits(std::uint64_t i) const noexcept {
-    const philox p = philox::at(key_, i, stream_);
+    const philox p = words(i);
     return p.word[0] | std::uint64_t{p.word[1]} << 32;
   }
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include <dsr1/backend/attention_ops.hpp>
+#include <dsr1/cpu/attention_blocks.hpp>
 #include <dsr1/cpu/attention_kernels.hpp>
 #include <dsr1/cpu/gemm_kernels.hpp>
 #include <dsr1/cpu/row_kernels.hpp>
@@ -19,7 +19,6 @@ namespace dsr1 {
 
 /// The group `attention_ops` of the backend contract. Milakov and Gimelshein 2018 (arXiv
 /// 1805.02867) for the online softmax, Dao 2023 (arXiv 2307.08691) for the blocked backward pass.
-/// Scratch per thread: about (4 q_block + 6 head_dim) attention_block numbers.
 struct cpu_attention {
   template <class Ctx, class T>
   static void rotate(Ctx& ctx, view<T, 2> x, index_t head_dim, rope_layout layout,
@@ -79,11 +78,12 @@ struct cpu_attention {
                                  view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
     expects(kv.ring == 0, "attention_backward from a cache; train without one");
     check<T>(e, q, kv, sinks, sequences, y, lse);
-    expects(same_extents(q, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
-                same_extents(kv.keys, dv) && (!sinks.data || same_extents(sinks, dsinks)),
-            "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ": dy ",
-            extents_text(dy), ", dq ", extents_text(dq), ", dk ", extents_text(dk), ", dv ",
-            extents_text(dv), ", dsinks ", extents_text(dsinks));
+    expects(same_extents(y, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
+                same_extents(kv.values, dv) && (!sinks.data || same_extents(sinks, dsinks)),
+            "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
+            extents_text(kv.values), ", y ", extents_text(y), ": dy ", extents_text(dy), ", dq ",
+            extents_text(dq), ", dk ", extents_text(dk), ", dv ", extents_text(dv), ", dsinks ",
+            extents_text(dsinks));
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       backward<decltype(instructions)>(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv,
                                        dsinks, add);
@@ -91,27 +91,29 @@ struct cpu_attention {
   }
 
  private:
-  static constexpr index_t q_block = 64;
-  static constexpr index_t k_block = attention_block;
-
   template <class T>
   static void check(const attention_extents& e, const view<const T, 2>& q, const key_values<T>& kv,
                     const view<const T, 1>& sinks, const sequence_layout& sequences,
                     const view<const T, 2>& y, const view<const T, 2>& lse) {
     expects(e.heads > 0 && e.kv_heads > 0 && e.heads % e.kv_heads == 0, "attention with ", e.heads,
             " heads and ", e.kv_heads, " key-value heads, expected a multiple");
+    const index_t size = e.value_size();
+    expects(e.value_dim >= 0, "attention with a value_dim of ", e.value_dim,
+            ", expected 0 (head_dim) or more");
     expects(q.columns() == e.heads * e.head_dim && kv.keys.columns() == e.kv_heads * e.head_dim &&
-                same_extents(kv.keys, kv.values) && (kv.ring > 0 || kv.keys.rows() == q.rows()),
+                kv.values.columns() == e.kv_heads * size && kv.keys.rows() == kv.values.rows() &&
+                (kv.ring > 0 || kv.keys.rows() == q.rows()),
             "attention of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
             extents_text(kv.values), " with ", e.heads, " and ", e.kv_heads, " heads of ",
-            e.head_dim);
-    expects(same_extents(q, y) && lse.rows() == q.rows() && lse.columns() == e.heads,
+            e.head_dim, ", values of ", size);
+    expects(y.rows() == q.rows() && y.columns() == e.heads * size && lse.rows() == q.rows() &&
+                lse.columns() == e.heads,
             "attention of q ", extents_text(q), " into y ", extents_text(y), " and lse ",
-            extents_text(lse), " of ", e.heads, " heads");
+            extents_text(lse), " of ", e.heads, " heads, values of ", size);
     expects(sinks.data == nullptr || sinks.rows() == e.heads, "attention: ", sinks.rows(),
             " sinks for ", e.heads, " heads");
-    expects(kv.ring % k_block == 0, "a cache ring of ", kv.ring, " rows, expected a multiple of ",
-            k_block);
+    expects(kv.ring % attention_block == 0, "a cache ring of ", kv.ring,
+            " rows, expected a multiple of ", attention_block);
     expects_cover(sequences, q.rows());
     for (index_t i = 0; kv.ring > 0 && i < sequences.count(); ++i) {
       const sequence s = sequences[i];
@@ -141,144 +143,73 @@ struct cpu_attention {
     });
   }
 
-  /// One block of keys of one sequence: positions [first, first + count), rows from `row`.
-  struct key_block {
-    index_t first;
-    index_t count;
-    index_t row;
-  };
-
-  template <class T>
-  static key_block block_at(const key_values<T>& kv, const sequence& s, index_t first,
-                            index_t end) {
-    const index_t begin = kv.ring == 0 ? std::max(first, s.position) : first;
-    const index_t row =
-        kv.ring == 0 ? s.begin + begin - s.position : s.slot * kv.ring + begin % kv.ring;
-    return {begin, std::min(first + k_block, end) - begin, row};
-  }
-
-  /// The part [low, high) of a key block that the query at `position` sees.
-  struct span_of_keys {
-    int low, high;
-  };
-  static span_of_keys seen(const attention_extents& e, const key_block& b, index_t position) {
-    const index_t oldest = e.window > 0 ? position - e.window + 1 : 0;
-    return {static_cast<int>(std::max<index_t>(0, oldest - b.first)),
-            static_cast<int>(std::min(b.count, position + 1 - b.first))};
-  }
-
-  /// The first key position, aligned to a block, that a query at `position` sees.
-  static index_t first_block(const attention_extents& e, const sequence& s, index_t position,
-                             index_t ring) {
-    const index_t oldest = e.window > 0 ? std::max<index_t>(0, position - e.window + 1) : 0;
-    return std::max(oldest, ring == 0 ? s.position : 0) / k_block * k_block;
-  }
-
-  template <class T>
-  static view<const T, 2> head(const view<const T, 2>& x, index_t h, index_t head_dim) {
-    return x.slice_columns(h * head_dim, head_dim);
-  }
-  template <class T>
-  static view<T, 2> head(const view<T, 2>& x, index_t h, index_t head_dim) {
-    return x.slice_columns(h * head_dim, head_dim);
-  }
-
-  /// The queries [first, last) of a block that see anything of the key block.
-  static void visible_queries(const attention_extents& e, const key_block& b, index_t& first,
-                              index_t& last) {
-    first = std::max(first, b.first);
-    if (e.window > 0) last = std::min(last, b.first + b.count - 1 + e.window);
-  }
-
-  /// Scratch of a thread.
-  template <class T>
-  struct scratch {
-    T *keys, *values, *values_transposed, *other, *scores, *gradient, *tile, *top, *sum;
-    static index_t size(index_t head_dim, index_t group) {
-      const index_t packed = round_up(k_block, 32) * round_up(head_dim, 32);
-      const index_t q_packed = round_up(q_block, 32) * round_up(head_dim, 32);
-      return 3 * packed + q_packed + 2 * q_block * k_block +
-             8 * (std::max(head_dim, q_block) + 32) + 2 * group * q_block;
-    }
-    scratch(T* memory, index_t head_dim, index_t group) {
-      auto take = [&](index_t n) { return std::exchange(memory, memory + n); };
-      const index_t packed = round_up(k_block, 32) * round_up(head_dim, 32);
-      keys = take(packed);
-      values = take(packed);
-      values_transposed = take(packed);
-      other = take(round_up(q_block, 32) * round_up(head_dim, 32));
-      scores = take(q_block * k_block);
-      gradient = take(q_block * k_block);
-      tile = take(8 * (std::max(head_dim, q_block) + 32));
-      top = take(group * q_block);
-      sum = take(group * q_block);
-    }
-  };
-
   template <class Isa, class Ctx, class T>
   static void forward(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
                       const key_values<T>& kv, view<const T, 1> sinks,
                       const sequence_layout& sequences, view<T, 2> y, view<T, 2> lse) {
+    using namespace attention_blocks;
     using gemm = simd::gemm_kernels<Isa>;
     using kernels = simd::attention_kernels<Isa>;
     const workspace::scope scope(ctx.workspace());
-    const index_t group = e.heads / e.kv_heads, d = e.head_dim;
-    const auto memory =
-        ctx.template take<T>(ctx.device().pool().size(), scratch<T>::size(d, group));
-    // Tasks: every block of queries of every key-value head of every sequence.
+    const index_t group = e.heads / e.kv_heads, d = e.head_dim, dv = e.value_size();
+    const index_t pieces = ceil_div(group, head_block), most = std::min(group, head_block);
+    const auto memory = ctx.template take<T>(ctx.device().pool().size(), scratch<T>::size(e, most));
+    // Tasks: every block of queries of every piece of the heads of every key-value head.
     const auto ends = ctx.template take<index_t>(sequences.count());
     index_t blocks = 0;
     for (index_t i = 0; i < sequences.count(); ++i)
       ends[i] = blocks += ceil_div(sequences[i].length, q_block);
-    parallel_for(ctx, blocks * e.kv_heads, [&](index_t task, int worker) {
-      const index_t b = task / e.kv_heads, g = task % e.kv_heads;
+    parallel_for(ctx, blocks * e.kv_heads * pieces, [&](index_t task, int worker) {
+      const index_t b = task / (e.kv_heads * pieces), g = task / pieces % e.kv_heads;
+      const index_t piece = task % pieces * most;
+      const index_t h0 = g * group + piece, heads = std::min(most, group - piece);
       const index_t i = std::upper_bound(ends.begin(), ends.end(), b) - ends.begin();
       const sequence s = sequences[i];
       const index_t begin = s.position + (b - (i > 0 ? ends[i - 1] : 0)) * q_block;
       const index_t end = std::min(begin + q_block, s.position + s.length);
-      const scratch<T> w(memory.row(worker), d, group);
-      for (index_t r = 0; r < group; ++r) {
-        const index_t h = g * group + r;
+      // A single query makes one product whose rows are its heads, else each head makes its own.
+      const bool single = end - begin == 1;
+      const scratch<T> w(memory.row(worker), e, most);
+      std::fill_n(w.sum, heads * q_block, sinks.data ? T(1) : T(0));
+      for (index_t r = 0; r < heads; ++r) {
         std::fill_n(w.top + r * q_block, q_block,
-                    sinks.data ? sinks[h] : -std::numeric_limits<T>::infinity());
-        std::fill_n(w.sum + r * q_block, q_block, sinks.data ? T(1) : T(0));
+                    sinks.data ? sinks[h0 + r] : -std::numeric_limits<T>::infinity());
         for (index_t t = begin; t < end; ++t)
-          std::fill_n(y.row(s.begin + t - s.position) + h * d, d, T(0));
+          std::fill_n(y.row(s.begin + t - s.position) + (h0 + r) * dv, dv, T(0));
       }
-      for (index_t first = first_block(e, s, begin, kv.ring); first < end; first += k_block) {
-        const key_block keys = block_at(kv, s, first, end);
-        const auto k = head(kv.keys, g, d).slice_rows(keys.row, keys.count);
-        const auto v = head(kv.values, g, d).slice_rows(keys.row, keys.count);
+      for (index_t first = first_block(e.window, s, begin, kv.ring); first < end;
+           first += k_block) {
+        const key_block keys = block_at(kv.ring, s, first, end);
         index_t from = begin, to = end;
-        visible_queries(e, keys, from, to);
+        visible_queries(e.window, keys, from, to);
         if (from >= to) continue;
-        gemm::pack(transposed(k), w.keys);
-        gemm::pack(matrix<const T>(v), w.values);
-        const index_t row = s.begin + from - s.position;
-        for (index_t r = 0; r < group; ++r) {
-          const index_t h = g * group + r;
-          const matrix<T> scores(w.scores, to - from, keys.count, k_block, 1);
-          gemm::multiply(matrix<const T>(head(q, h, d).slice_rows(row, to - from)), w.keys, scores,
-                         false, nullptr, w.tile);
-          const auto out = head(y, h, d).slice_rows(row, to - from);
-          for (index_t t = from; t < to; ++t) {
-            const span_of_keys range = seen(e, keys, t);
-            const index_t at = r * q_block + t - begin;
-            const T shrink =
-                kernels::update(w.scores + (t - from) * k_block, k_block, range.low, range.high,
-                                static_cast<T>(e.scale), w.top[at], w.sum[at]);
-            if (shrink != T(1)) kernels::multiply_row(out.row(t - from), d, shrink);
+        gemm::pack(transposed(head(kv.keys, g, d).slice_rows(keys.row, keys.count)), w.keys);
+        gemm::pack(matrix<const T>(head(kv.values, g, dv).slice_rows(keys.row, keys.count)),
+                   w.values);
+        const index_t row = s.begin + from - s.position, rows = single ? heads : to - from;
+        for (index_t r = 0; r < (single ? 1 : heads); ++r) {
+          const matrix<const T> queries(q.row(row) + (h0 + r) * d, rows, d, single ? d : q.stride,
+                                        1);
+          const matrix<T> out(y.row(row) + (h0 + r) * dv, rows, dv, single ? dv : y.stride, 1);
+          const matrix<T> scores(w.scores, rows, keys.count, k_block, 1);
+          gemm::multiply(queries, w.keys, scores, false, nullptr, w.tile);
+          for (index_t n = 0; n < rows; ++n) {
+            const index_t t = single ? from : from + n;
+            const index_t at = (single ? n : r) * q_block + t - begin;
+            const span_of_keys range = seen(e.window, keys, t);
+            const T shrink = kernels::update(w.scores + n * k_block, k_block, range.low, range.high,
+                                             static_cast<T>(e.scale), w.top[at], w.sum[at]);
+            if (shrink != T(1)) kernels::multiply_row(out.data + n * out.row_stride, dv, shrink);
           }
-          gemm::multiply(matrix<const T>(w.scores, to - from, keys.count, k_block, 1), w.values,
-                         matrix<T>(out), true, nullptr, w.tile);
+          gemm::multiply(matrix<const T>(w.scores, rows, keys.count, k_block, 1), w.values, out,
+                         true, nullptr, w.tile);
         }
       }
-      for (index_t r = 0; r < group; ++r)
+      for (index_t r = 0; r < heads; ++r)
         for (index_t t = begin; t < end; ++t) {
-          const index_t row = s.begin + t - s.position, h = g * group + r;
-          const index_t at = r * q_block + t - begin;
-          kernels::multiply_row(y.row(row) + h * d, d, T(1) / w.sum[at]);
-          lse(row, h) = w.top[at] + std::log(w.sum[at]);
+          const index_t row = s.begin + t - s.position, at = r * q_block + t - begin;
+          kernels::multiply_row(y.row(row) + (h0 + r) * dv, dv, T(1) / w.sum[at]);
+          lse(row, h0 + r) = w.top[at] + std::log(w.sum[at]);
         }
     });
   }
@@ -289,13 +220,13 @@ struct cpu_attention {
                        const sequence_layout& sequences, view<const T, 2> y, view<const T, 2> lse,
                        view<const T, 2> dy, view<T, 2> dq, view<T, 2> dk, view<T, 2> dv,
                        view<T, 1> dsinks, accumulate add) {
+    using namespace attention_blocks;
     using gemm = simd::gemm_kernels<Isa>;
     using kernels = simd::attention_kernels<Isa>;
     using rows = simd::row_kernels<Isa>;
     const workspace::scope scope(ctx.workspace());
-    const index_t group = e.heads / e.kv_heads, d = e.head_dim;
-    const auto memory =
-        ctx.template take<T>(ctx.device().pool().size(), scratch<T>::size(d, group));
+    const index_t group = e.heads / e.kv_heads, d = e.head_dim, size = e.value_size();
+    const auto memory = ctx.template take<T>(ctx.device().pool().size(), scratch<T>::size(e, 0));
     const auto projection = ctx.template take<T>(q.rows(), e.heads);  // <dy, y> per head
     const auto partial = ctx.template take<T>(sequences.count(), e.heads);
     // Tasks: every key-value head of every sequence, so that all sums stay with one thread.
@@ -303,41 +234,41 @@ struct cpu_attention {
       const sequence s = sequences[task / e.kv_heads];
       const index_t g = task % e.kv_heads;
       const index_t end = s.position + s.length;
-      const scratch<T> w(memory.row(worker), d, group);
+      const scratch<T> w(memory.row(worker), e, 0);
       for (index_t h = g * group; h < (g + 1) * group; ++h) {
         T sum = 0;
         for (index_t t = s.begin; t < s.begin + s.length; ++t) {
-          projection(t, h) = rows::dot(dy.row(t) + h * d, y.row(t) + h * d, d);
+          projection(t, h) = rows::dot(dy.row(t) + h * size, y.row(t) + h * size, size);
           std::fill_n(dq.row(t) + h * d, d, T(0));
           if (sinks.data) sum -= std::exp(sinks[h] - lse(t, h)) * projection(t, h);
         }
         partial(task / e.kv_heads, h) = sum;
       }
       for (index_t first = s.position / k_block * k_block; first < end; first += k_block) {
-        const key_block keys = block_at(kv, s, first, end);
+        const key_block keys = block_at(kv.ring, s, first, end);
         const auto k = head(kv.keys, g, d).slice_rows(keys.row, keys.count);
-        const auto v = head(kv.values, g, d).slice_rows(keys.row, keys.count);
+        const auto v = head(kv.values, g, size).slice_rows(keys.row, keys.count);
         gemm::pack(transposed(k), w.keys);
         gemm::pack(matrix<const T>(k), w.values);
         gemm::pack(transposed(v), w.values_transposed);
         const auto dkeys = head(dk, g, d).slice_rows(keys.row, keys.count);
-        const auto dvalues = head(dv, g, d).slice_rows(keys.row, keys.count);
+        const auto dvalues = head(dv, g, size).slice_rows(keys.row, keys.count);
         bool fresh = true;
         for (index_t begin = keys.first; begin < end; begin += q_block) {
           index_t from = begin, to = std::min(begin + q_block, end);
-          visible_queries(e, keys, from, to);
+          visible_queries(e.window, keys, from, to);
           if (from >= to) break;
           const index_t row = s.begin + from - s.position, count = to - from;
           for (index_t h = g * group; h < (g + 1) * group; ++h) {
             const auto query = head(q, h, d).slice_rows(row, count);
-            const auto dout = head(dy, h, d).slice_rows(row, count);
+            const auto dout = head(dy, h, size).slice_rows(row, count);
             const matrix<T> scores(w.scores, count, keys.count, k_block, 1);
             const matrix<T> dscores(w.gradient, count, keys.count, k_block, 1);
             gemm::multiply(matrix<const T>(query), w.keys, scores, false, nullptr, w.tile);
             gemm::multiply(matrix<const T>(dout), w.values_transposed, dscores, false, nullptr,
                            w.tile);
             for (index_t t = from; t < to; ++t) {
-              const span_of_keys range = seen(e, keys, t);
+              const span_of_keys range = seen(e.window, keys, t);
               const index_t at = s.begin + t - s.position;
               T* const p = w.scores + (t - from) * k_block;
               kernels::probabilities(p, k_block, range.low, range.high, static_cast<T>(e.scale),
@@ -345,12 +276,12 @@ struct cpu_attention {
               kernels::score_gradient(p, w.gradient + (t - from) * k_block, k_block,
                                       static_cast<T>(e.scale), projection(at, h));
             }
-            gemm::pack(matrix<const T>(dout), w.other);
+            gemm::pack(matrix<const T>(dout), w.queries);
             gemm::multiply(matrix<const T>(w.scores, count, keys.count, k_block, 1).transposed(),
-                           w.other, matrix<T>(dvalues), !fresh, nullptr, w.tile);
-            gemm::pack(matrix<const T>(query), w.other);
+                           w.queries, matrix<T>(dvalues), !fresh, nullptr, w.tile);
+            gemm::pack(matrix<const T>(query), w.queries);
             gemm::multiply(matrix<const T>(w.gradient, count, keys.count, k_block, 1).transposed(),
-                           w.other, matrix<T>(dkeys), !fresh, nullptr, w.tile);
+                           w.queries, matrix<T>(dkeys), !fresh, nullptr, w.tile);
             gemm::multiply(matrix<const T>(w.gradient, count, keys.count, k_block, 1), w.values,
                            matrix<T>(head(dq, h, d).slice_rows(row, count)), true, nullptr, w.tile);
             fresh = false;

@@ -11,21 +11,27 @@
 #include <dsr1/cpu/loss_ops.hpp>
 #include <dsr1/cpu/norm_ops.hpp>
 #include <dsr1/cpu/optimizer_ops.hpp>
+#include <dsr1/cpu/policy_ops.hpp>
+#include <dsr1/cpu/quant_ops.hpp>
 #include <dsr1/cpu/routing_ops.hpp>
 #include <dsr1/cpu/row_ops.hpp>
 #include <dsr1/cpu/tensor_ops.hpp>
+#include <dsr1/cpu/wire_ops.hpp>
 
 namespace dsr1 {
 
 struct cpu : cpu_tensor,
              cpu_linear,
+             cpu_quant,
              cpu_norm,
              cpu_rows,
              cpu_glu,
              cpu_routing,
              cpu_attention,
              cpu_loss,
-             cpu_optimizer {
+             cpu_policy,
+             cpu_optimizer,
+             cpu_wire {
   using device = cpu_device;
 };
 

@@ -37,12 +37,14 @@ struct cpu_tensor {
   }
 
   template <class Ctx, class T>
-  static void fill_normal(Ctx& ctx, view<T, 1> x, const random_stream& stream, double deviation) {
+  static void fill_normal(Ctx& ctx, view<T, 1> x, const random_stream& stream, double deviation,
+                          index_t offset = 0) {
     parallel_rows(ctx, x.rows(), 1, [&](index_t first, index_t count) {
       float four[4] = {};
       for (index_t i = first; i < first + count; ++i) {
-        if (i == first || i % 4 == 0) stream.normals(static_cast<std::uint64_t>(i / 4), four);
-        x[i] = static_cast<T>(deviation * static_cast<double>(four[i % 4]));
+        const index_t n = offset + i;
+        if (i == first || n % 4 == 0) stream.normals(static_cast<std::uint64_t>(n / 4), four);
+        x[i] = static_cast<T>(deviation * static_cast<double>(four[n % 4]));
       }
     });
   }

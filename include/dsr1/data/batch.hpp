@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <dsr1/data/shard.hpp>
@@ -64,6 +65,27 @@ class packed_batch {
     sequences_.push_back({.begin = tokens_, .length = count, .position = 0, .slot = 0});
     tokens_ += count;
     scored_ += count - context;
+  }
+
+  /// Appends an example of n tokens as one sequence of n - 1 rows: row i has token i as its input
+  /// and token i + 1 as its target, which counts when `learned[i + 1]` is not zero. Throws `error`
+  /// when there are fewer than two tokens, `learned` has another size, or the rows do not fit.
+  void append(std::span<const std::int32_t> tokens, std::span<const std::uint8_t> learned) {
+    expects(tokens.size() >= 2 && tokens.size() == learned.size(), "packed_batch: an example of ",
+            tokens.size(), " tokens and ", learned.size(),
+            " marks, expected two or more and as many");
+    const auto rows = static_cast<index_t>(tokens.size()) - 1;
+    expects(rows <= capacity() - tokens_, "packed_batch: an example of ", rows,
+            " rows, expected at most the ", capacity() - tokens_, " that are free");
+    std::int32_t* in = inputs_.data() + tokens_;
+    std::int32_t* out = targets_.data() + tokens_;
+    std::copy(tokens.begin(), tokens.end() - 1, in);
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+      out[i - 1] = learned[i] != 0 ? tokens[i] : -1;
+      scored_ += learned[i] != 0;
+    }
+    sequences_.push_back({.begin = tokens_, .length = rows, .position = 0, .slot = 0});
+    tokens_ += rows;
   }
 
  private:

@@ -145,10 +145,9 @@ inline void write_manifest(const std::filesystem::path& folder, const data_manif
                     {"cleaning", {{"kept_bytes", m.cleaning.kept_bytes}, {"rules", rules}}},
                     {"baselines", m.baselines},
                     {"options", m.options}};
-  atomic_file file(folder / "manifest.json");
   // Names come from files and archives: what is not UTF-8 in them is replaced, not an error.
-  file.write(out.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
-  file.commit();
+  write_file(folder / "manifest.json",
+             out.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 /// Reads `folder`/manifest.json. Throws `error` naming the file and the key that is missing, of

@@ -36,8 +36,8 @@ class atomic_file {
       file_ = open_file(path_ + ".tmp", O_WRONLY | O_CREAT);
       expects(lock_for_writing(file_), path_, " is being written by somebody else");
     } while (!file_.still_there());  // its last writer renamed it between our two calls
-    expects(::ftruncate(file_.descriptor(), 0) == 0, "cannot empty ", file_.path(), ": ",
-            std::strerror(errno));
+    const bool emptied = ::ftruncate(file_.descriptor(), 0) == 0;  // before errno is read
+    expects(emptied, "cannot empty ", file_.path(), ": ", std::strerror(errno));
   }
   atomic_file(const atomic_file&) = delete;
   atomic_file& operator=(const atomic_file&) = delete;
@@ -64,8 +64,8 @@ class atomic_file {
   void commit() {
     expects(file_.open(), path_, ": commit after commit");
     file_.sync();
-    expects(std::rename(file_.path().c_str(), path_.c_str()) == 0, "cannot rename ", file_.path(),
-            " to ", path_, ": ", std::strerror(errno));
+    const bool renamed = std::rename(file_.path().c_str(), path_.c_str()) == 0;
+    expects(renamed, "cannot rename ", file_.path(), " to ", path_, ": ", std::strerror(errno));
     file_ = {};
     sync_folder(std::filesystem::path(path_).parent_path());
   }
@@ -76,6 +76,13 @@ class atomic_file {
   content_hash hash_;
   std::uint64_t size_ = 0;
 };
+
+/// A file of this content, which appears whole or not at all. Throws `error` as `atomic_file` does.
+inline void write_file(const std::filesystem::path& path, std::string_view content) {
+  atomic_file file(path);
+  file.write(content);
+  file.commit();
+}
 
 /// What `atomic_folder::commit` does when there is a folder of its name.
 enum class existing { keep, replace };

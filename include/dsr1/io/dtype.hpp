@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <complex>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -14,7 +15,27 @@
 
 namespace dsr1 {
 
-enum class dtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i64, i32, i16, i8, u8, boolean };
+/// Those of https://docs.rs/safetensors but the ones smaller than a byte (F4, F6), which we store
+/// as blocks of U8.
+enum class dtype {
+  f64,
+  f32,
+  f16,
+  bf16,
+  f8_e4m3,
+  f8_e5m2,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  u64,
+  u32,
+  u16,
+  f8_e8m0,
+  c64
+};
 
 struct dtype_info {
   dtype type;
@@ -23,7 +44,7 @@ struct dtype_info {
 };
 
 /// In the order of `dtype`.
-inline constexpr std::array<dtype_info, 12> dtypes = {{{dtype::f64, "F64", 8},
+inline constexpr std::array<dtype_info, 17> dtypes = {{{dtype::f64, "F64", 8},
                                                        {dtype::f32, "F32", 4},
                                                        {dtype::f16, "F16", 2},
                                                        {dtype::bf16, "BF16", 2},
@@ -34,7 +55,12 @@ inline constexpr std::array<dtype_info, 12> dtypes = {{{dtype::f64, "F64", 8},
                                                        {dtype::i16, "I16", 2},
                                                        {dtype::i8, "I8", 1},
                                                        {dtype::u8, "U8", 1},
-                                                       {dtype::boolean, "BOOL", 1}}};
+                                                       {dtype::boolean, "BOOL", 1},
+                                                       {dtype::u64, "U64", 8},
+                                                       {dtype::u32, "U32", 4},
+                                                       {dtype::u16, "U16", 2},
+                                                       {dtype::f8_e8m0, "F8_E8M0", 1},
+                                                       {dtype::c64, "C64", 8}}};
 
 constexpr const dtype_info& info_of(dtype type) { return dtypes[static_cast<std::size_t>(type)]; }
 
@@ -68,6 +94,14 @@ constexpr dtype dtype_for() {
     return dtype::i16;
   else if constexpr (std::is_same_v<T, std::int8_t>)
     return dtype::i8;
+  else if constexpr (std::is_same_v<T, std::uint64_t>)
+    return dtype::u64;
+  else if constexpr (std::is_same_v<T, std::uint32_t>)
+    return dtype::u32;
+  else if constexpr (std::is_same_v<T, std::uint16_t>)
+    return dtype::u16;
+  else if constexpr (std::is_same_v<T, std::complex<float>>)
+    return dtype::c64;
   else if constexpr (std::is_same_v<T, bool>)
     return dtype::boolean;
   else {

@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -87,6 +88,23 @@ inline json parse_json(std::string_view text, const std::string& source,
   } catch (const json::exception& e) {
     throw error(source + " is not valid JSON: " + shortened(e.what(), 300));
   }
+}
+
+/// The same, and an object that has two members of one name is an error: the parser would keep the
+/// last of them, other readers the first.
+inline json parse_unambiguous_json(std::string_view text, const std::string& source) {
+  std::vector<std::set<std::string>> seen;  // by depth
+  return parse_json(text, source, [&](int depth, json::parse_event_t event, json& parsed) {
+    const auto level = static_cast<std::size_t>(depth);
+    if (event == json::parse_event_t::object_start) {
+      if (seen.size() < level + 2) seen.resize(level + 2);
+      seen[level + 1].clear();
+    } else if (event == json::parse_event_t::key) {
+      const auto& name = parsed.get_ref<const std::string&>();
+      expects(seen[level].insert(name).second, source, ": two members are called \"", name, "\"");
+    }
+    return true;
+  });
 }
 
 inline json read_json(const std::filesystem::path& path) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -70,6 +71,19 @@ class open_file {
     }
   }
 
+  /// The same at a place of the file; does not move the place of `write`.
+  void write_at(std::uint64_t at, const void* data, std::size_t bytes) {
+    const auto* p = static_cast<const char*>(data);
+    while (bytes > 0) {
+      const ::ssize_t n = ::pwrite(descriptor_, p, bytes, static_cast<::off_t>(at));
+      if (n < 0 && errno == EINTR) continue;
+      expects(n > 0, "cannot write ", path_, ": ", std::strerror(errno));
+      p += n;
+      at += static_cast<std::uint64_t>(n);
+      bytes -= static_cast<std::size_t>(n);
+    }
+  }
+
   /// Returns when what was written is on the disk. Some file systems cannot sync a folder (EINVAL);
   /// there is nothing more to be done on them.
   void sync() {
@@ -82,7 +96,8 @@ class open_file {
 
   struct ::stat status() const {
     struct ::stat s = {};
-    expects(::fstat(descriptor_, &s) == 0, "cannot examine ", path_, ": ", std::strerror(errno));
+    const bool known = ::fstat(descriptor_, &s) == 0;  // before errno is read
+    expects(known, "cannot examine ", path_, ": ", std::strerror(errno));
     return s;
   }
 

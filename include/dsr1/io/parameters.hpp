@@ -14,16 +14,17 @@
 
 namespace dsr1 {
 
+/// Of the whole tensor, when the parameter holds slices of one.
 template <class T>
 std::vector<index_t> shape_of(const parameter<T>& p) {
   std::vector<index_t> shape;
   shape.reserve(static_cast<std::size_t>(p.rank()));
-  for (int i = 0; i < p.rank(); ++i) shape.push_back(p.extent(i));
+  for (int i = 0; i < p.rank(); ++i) shape.push_back(p.whole_extent(i));
   return shape;
 }
 
 /// Writes the values of all parameters under their names, atomically; returns the file's hash.
-/// Needs host memory for the largest parameter.
+/// Needs host memory for the largest parameter. Throws `error` when a parameter is not whole.
 template <class Ctx, class Layer>
 std::uint64_t save_parameters(Ctx& ctx, const std::filesystem::path& path, Layer& layer,
                               const std::map<std::string, std::string>& metadata = {}) {
@@ -31,6 +32,8 @@ std::uint64_t save_parameters(Ctx& ctx, const std::filesystem::path& path, Layer
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     expects(p.allocated(), "parameter ", name.str(),
             " has no memory yet; call dsr1::initialize first");
+    expects(p.slices() == nullptr, "parameter ", name.str(), " holds ", p.extent(0), " of ",
+            p.whole_extent(0), " slices; a file needs all of them");
     out.declare(name.str(), dtype_for<T>(), shape_of(p));
   });
   layer.for_each_parameter([&]<class T>(const parameter_name&, parameter<T>& p) {
@@ -43,7 +46,16 @@ std::uint64_t save_parameters(Ctx& ctx, const std::filesystem::path& path, Layer
   return hash;
 }
 
+/// Copies elements [begin, begin + size) of a parameter from the whole tensor as it is stored.
+template <class T>
+void copy_local(const stored_tensor& t, const parameter<T>& p, index_t begin, index_t size, T* to) {
+  for_each_whole_range(p, begin, size, [&](index_t local, index_t whole, index_t count) {
+    t.part(whole, count).copy_to(to + (local - begin));
+  });
+}
+
 /// Reads the values of all parameters of an initialised layer, converting between floating types.
+/// A parameter that holds slices takes them from the whole tensor.
 /// Throws `error` naming the source and the tensor when one is missing, has another shape or no
 /// floating type, or (all of them listed) belongs to no parameter. On an error no parameter has
 /// changed.
@@ -70,10 +82,10 @@ void load_parameters(Ctx& ctx, const Source& source, Layer& layer) {
           " tensors that the model does not know: ", list);
   layer.for_each_parameter([&]<class T>(const parameter_name& name, parameter<T>& p) {
     const stored_tensor& t = *source.find(name.str());
-    if (t.holds<T>())
+    if (t.holds<T>() && p.slices() == nullptr)
       return Ctx::backend::upload(ctx, t.elements<T>().data(), p.values().as(p.size()));
     std::vector<T> host(static_cast<std::size_t>(p.size()));
-    t.copy_to(host.data());
+    copy_local(t, p, 0, p.size(), host.data());
     Ctx::backend::upload(ctx, static_cast<const T*>(host.data()), p.values().as(p.size()));
   });
 }

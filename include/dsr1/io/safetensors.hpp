@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <dsr1/io/dtype.hpp>
@@ -25,6 +26,17 @@ struct stored_tensor {
   std::span<const std::byte> bytes;
 
   index_t size() const { return static_cast<index_t>(bytes.size()) / info_of(type).bytes; }
+
+  /// Elements [first, first + count) as a tensor of one extent.
+  stored_tensor part(index_t first, index_t count) const {
+    expects(first >= 0 && count >= 0 && first + count <= size(), "elements ", first, " to ",
+            first + count, " of tensor ", text());
+    const auto width = static_cast<std::size_t>(info_of(type).bytes);
+    return {type,
+            {count},
+            bytes.subspan(static_cast<std::size_t>(first) * width,
+                          static_cast<std::size_t>(count) * width)};
+  }
 
   /// "BF16 [128, 64]"
   std::string text() const {
@@ -52,7 +64,7 @@ struct stored_tensor {
   }
 
   /// Copies the elements as floats or doubles; from any floating or integer type but the 8-bit
-  /// floats, which need their scales.
+  /// floats, which need their scales; complex numbers are no floats.
   template <std::floating_point T>
   void copy_to(T* to) const {
     switch (type) {
@@ -76,9 +88,18 @@ struct stored_tensor {
         return convert<std::uint8_t>(to);
       case dtype::boolean:
         return convert<std::uint8_t>(to);
+      case dtype::u64:
+        return convert<std::uint64_t>(to);
+      case dtype::u32:
+        return convert<std::uint32_t>(to);
+      case dtype::u16:
+        return convert<std::uint16_t>(to);
       case dtype::f8_e4m3:
       case dtype::f8_e5m2:
+      case dtype::f8_e8m0:
         break;
+      case dtype::c64:
+        throw error(dsr1::text("cannot convert ", text(), " to real numbers"));
     }
     throw error(dsr1::text("cannot convert ", text(), " without its scales"));
   }
@@ -117,9 +138,17 @@ concept tensor_source = requires(const S& source, const std::string& name) {
 /// https://github.com/huggingface/safetensors#format.
 class safetensors {
  public:
-  explicit safetensors(const std::string& path) : file_(path) { parse(); }
+  explicit safetensors(const std::string& path) : path_(path), file_(path), all_(file_.bytes()) {
+    parse();
+  }
+  /// The same of a file that is in memory already and stays there; `name` is for messages.
+  safetensors(std::span<const std::byte> bytes, std::string name)
+      : path_(std::move(name)), all_(bytes) {
+    parse();
+  }
 
-  const std::string& path() const { return file_.path(); }
+  const std::string& path() const { return path_; }
+  std::size_t size() const { return all_.size(); }  ///< of the file, in bytes
   const std::map<std::string, stored_tensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
@@ -147,7 +176,7 @@ class safetensors {
   }
 
   void parse() {
-    const auto all = file_.bytes();
+    const auto all = all_;
     expects(all.size() >= 8, path(), " has ", all.size(), " bytes, too few for a safetensors file");
     std::uint64_t length = 0;
     for (std::size_t i = 8; i-- > 0;) length = length << 8 | std::to_integer<std::uint64_t>(all[i]);
@@ -244,7 +273,9 @@ class safetensors {
     expects(end == size, path(), ": the tensors use ", end, " bytes of data, the file has ", size);
   }
 
-  mapped_file file_;
+  std::string path_;
+  mapped_file file_;  // nothing when the bytes are another's
+  std::span<const std::byte> all_;
   std::map<std::string, stored_tensor> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -3,14 +3,12 @@
 // Next-token cross-entropy of a linear head, without the [tokens, vocab] matrix of logits.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
-#include <dsr1/backend/linear_ops.hpp>
 #include <dsr1/backend/loss_ops.hpp>
 #include <dsr1/backend/tensor_ops.hpp>
-#include <dsr1/tensor/parameter.hpp>
-#include <dsr1/tensor/workspace.hpp>
+#include <dsr1/loss/logits_chunks.hpp>
 
 namespace dsr1 {
 
@@ -52,8 +50,7 @@ class cross_entropy {
   template <class Ctx>
     requires linear_ops<Ctx, T> && loss_ops<Ctx, T> && tensor_ops<Ctx, T>
   token_loss forward(Ctx& ctx, view<const T, 2> h, const parameter<T>& head, ids targets) const {
-    return chunks(ctx, h, head.template value<2>(), targets, 0, logits_become::undefined,
-                  [](auto...) {});
+    return chunks(ctx, h, head, targets, 0, logits_become::undefined, [](auto...) {});
   }
 
   /// The loss, and `scale` times its gradient: dh [tokens, dim] is written, the gradient of the
@@ -64,50 +61,33 @@ class cross_entropy {
                               double scale, view<T, 2> dh) const {
     expects(same_extents(h, dh), "cross_entropy: dh is ", extents_text(dh), ", expected ",
             extents_text(h));
-    const view<const T, 2> w = head.template value<2>();
-    const auto dw = head.template gradient<2>();
-    return chunks(ctx, h, w, targets, scale, logits_become::gradient,
-                  [&](view<const T, 2> dlogits, index_t first, index_t count) {
-                    Ctx::backend::matmul(ctx, matrix<const T>(dlogits), matrix<const T>(w),
-                                         dh.slice_rows(first, count), accumulate::no,
-                                         view<const T, 1>());
-                    Ctx::backend::matmul(ctx, transposed(dlogits),
-                                         matrix<const T>(h.slice_rows(first, count)), dw,
-                                         head.next_gradient(), view<const T, 1>());
+    return chunks(ctx, h, head, targets, scale, logits_become::gradient,
+                  [&](view<const T, 2> dlogits, index_t first) {
+                    backward_of_logits(ctx, dlogits, first, h, head, dh);
                   });
   }
 
  private:
   template <class Ctx, class F>
-  token_loss chunks(Ctx& ctx, view<const T, 2> h, view<const T, 2> w, ids targets, double scale,
-                    logits_become become, F&& with_gradient) const {
-    const index_t tokens = h.rows(), vocab = w.rows();
+  token_loss chunks(Ctx& ctx, view<const T, 2> h, const parameter<T>& head, ids targets,
+                    double scale, logits_become become, F&& with_gradient) const {
+    const index_t tokens = h.rows(), vocab = head.extent(0);
     expects(targets.rows() == tokens, "cross_entropy: ", tokens, " tokens and ", targets.rows(),
             " targets");
     token_loss total;
-    for (index_t t = 0; t < tokens; ++t) {
-      expects(targets[t] >= -1 && targets[t] < vocab, "the target of token ", t, " is ", targets[t],
-              ", expected -1 (ignored) to ", vocab - 1);
-      total.tokens += targets[t] >= 0;
-    }
-    const index_t row_bytes = vocab * static_cast<index_t>(sizeof(T));
-    const index_t size =
-        std::clamp<index_t>(options_.chunk_bytes / row_bytes, 8, std::max<index_t>(8, tokens));
+    total.tokens = count_choices("target", targets, vocab);
     const workspace::scope scope(ctx.workspace());
     const auto device_targets = ctx.template take<std::int32_t>(tokens);
     Ctx::backend::upload(ctx, targets.data, device_targets);
     const auto loss = ctx.template take<T>(tokens);
-    const auto logits = ctx.template take<T>(std::min(size, tokens), vocab);
-    for (index_t first = 0; first < tokens; first += size) {
-      const index_t count = std::min(size, tokens - first);
-      const auto part = logits.slice_rows(0, count);
-      Ctx::backend::matmul(ctx, matrix<const T>(h.slice_rows(first, count)), transposed(w), part,
-                           accumulate::no, view<const T, 1>());
-      Ctx::backend::cross_entropy_rows(
-          ctx, part, view<const std::int32_t, 1>(device_targets.slice_rows(first, count)), scale,
-          options_.z, become, loss.slice_rows(first, count));
-      with_gradient(view<const T, 2>(part), first, count);
-    }
+    const index_t size = chunk_rows<T>(tokens, vocab, options_.chunk_bytes);
+    for_each_chunk_of_logits(
+        ctx, h, head, size, [&](view<T, 2> logits, index_t first, index_t count) {
+          Ctx::backend::cross_entropy_rows(
+              ctx, logits, view<const std::int32_t, 1>(device_targets.slice_rows(first, count)),
+              scale, options_.z, become, loss.slice_rows(first, count));
+          with_gradient(view<const T, 2>(logits), first);
+        });
     const auto ones = ctx.template take<T>(tokens);
     Ctx::backend::fill(ctx, ones, T(1));
     total.sum = Ctx::backend::dot(ctx, view<const T, 1>(loss), view<const T, 1>(ones));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include <dsr1/backend/context.hpp>
 #include <dsr1/loss/cross_entropy.hpp>
 #include <dsr1/nn/embedding.hpp>
 #include <dsr1/nn/linear.hpp>
@@ -59,6 +60,7 @@ class causal_lm {
   index_t dim() const { return dim_; }
   Body& body() { return body_; }
   embedding<embedding_shape{}, T>& tokens() { return embedding_; }
+  const cross_entropy<T>& loss() const { return loss_; }
   parameter<T>& head() { return head_ ? head_->weight() : embedding_.table(); }
 
   /// The state after the final norm, [tokens, dim].
@@ -74,19 +76,17 @@ class causal_lm {
   template <class Ctx>
   view<T, 2> logits(Ctx& ctx, view<const T, 2> h) {
     const auto y = ctx.template take<T>(h.rows(), vocab_);
-    Ctx::backend::matmul(ctx, matrix<const T>(h),
-                         transposed(std::as_const(head()).template value<2>()), y, accumulate::no,
-                         view<const T, 1>());
+    product(ctx, h, head(), y);
     return y;
   }
 
   /// The loss of a batch; targets as for `cross_entropy`.
   template <class Ctx>
   token_loss evaluate(Ctx& ctx, const token_batch& batch, ids targets, saved& s) {
-    const bool was = ctx.inference();
-    ctx.inference(true);
-    const view<const T, 2> h = hidden(ctx, batch, s);
-    ctx.inference(was);
+    const view<const T, 2> h = [&] {
+      const inference_mode on(ctx);
+      return hidden(ctx, batch, s);
+    }();
     return loss_.forward(ctx, h, head(), targets);
   }
 
@@ -98,10 +98,18 @@ class causal_lm {
     const auto dh = ctx.template take<T>(h.rows(), dim_);
     const token_loss loss =
         loss_.forward_backward(ctx, view<const T, 2>(h), head(), targets, scale, dh);
-    const auto dy = norm_.backward(ctx, view<const T, 2>(dh), s.norm);
+    if (head_) announce_gradients(ctx, *head_);
+    backward(ctx, dh, s);
+    return loss;
+  }
+
+  /// From the gradient of what `hidden` returned to those of all parameters but the head's.
+  template <class Ctx>
+  void backward(Ctx& ctx, view<const T, 2> dh, saved& s) {
+    const auto dy = norm_.backward(ctx, dh, s.norm);
+    announce_gradients(ctx, norm_);
     const auto dx = body_.backward(ctx, view<const T, 2>(dy), s.body);
     embedding_.backward(ctx, view<const T, 2>(dx), s.embedding);
-    return loss;
   }
 
   /// Opens the key-value caches in `saved`.

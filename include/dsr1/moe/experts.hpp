@@ -4,8 +4,7 @@
 #pragma once
 
 #include <dsr1/backend/glu_ops.hpp>
-#include <dsr1/backend/linear_ops.hpp>
-#include <dsr1/nn/concepts.hpp>
+#include <dsr1/nn/product.hpp>
 
 namespace dsr1 {
 
@@ -33,9 +32,9 @@ class glu_experts {
       : shape_(shape),
         unit_(unit),
         up_({shape.experts, 2 * shape.hidden, shape.dim},
-            {.init = initial::scaled(shape.dim), .per_expert = true}),
+            {.init = initial::scaled(shape.dim), .per_expert = true, .may_be_coded = true}),
         down_({shape.experts, shape.dim, shape.hidden},
-              {.init = initial::scaled(shape.hidden), .per_expert = true}) {
+              {.init = initial::scaled(shape.hidden), .per_expert = true, .may_be_coded = true}) {
     if (!shape.bias) return;
     up_bias_ = parameter<T>({shape.experts, 2 * shape.hidden}, {.per_expert = true});
     down_bias_ = parameter<T>({shape.experts, shape.dim}, {.per_expert = true});
@@ -51,14 +50,11 @@ class glu_experts {
   view<T, 2> forward(Ctx& ctx, view<const T, 2> x, const row_groups& groups, saved& s) {
     s.x = x;
     const auto gate_up = ctx.template take<T>(x.rows(), 2 * shape_.hidden);
-    Ctx::backend::m_grouped_matmul(ctx, x, groups, view<const T, 3>(up_.template value<3>()), true,
-                                   gate_up, bias_of(up_bias_));
+    grouped_product(ctx, x, groups, up_, gate_up, bias_of(up_bias_));
     const auto h = ctx.template take<T>(x.rows(), shape_.hidden);
     Ctx::backend::gated_unit(ctx, unit_, view<const T, 2>(gate_up), h);
     const auto y = ctx.template take<T>(x.rows(), shape_.dim);
-    Ctx::backend::m_grouped_matmul(ctx, view<const T, 2>(h), groups,
-                                   view<const T, 3>(down_.template value<3>()), true, y,
-                                   bias_of(down_bias_));
+    grouped_product(ctx, view<const T, 2>(h), groups, down_, y, bias_of(down_bias_));
     s.gate_up = gate_up;
     s.h = h;
     return y;

@@ -4,12 +4,10 @@
 #pragma once
 
 #include <cmath>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <dsr1/io/atomic_file.hpp>
 #include <dsr1/monitor/terminal.hpp>
 
 namespace dsr1::svg {
@@ -72,12 +70,6 @@ inline std::string document(double width, double height, std::string_view body) 
               "\" font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\" font-size=\"12\" "
               "fill=\"#333\">\n",
               rectangle(0, 0, width, height, {255, 255, 255}), body, "</svg>\n");
-}
-
-inline void write(const std::filesystem::path& path, std::string_view picture) {
-  atomic_file file(path);
-  file.write(picture);
-  file.commit();
 }
 
 /// About `count` round values (1, 2 or 5 times a power of ten apart) inside [low, high].

@@ -43,6 +43,14 @@ void open_cache_of(L& layer, Ctx& ctx, typename L::saved& saved, const Options& 
     layer.open_cache(ctx, saved, options);
 }
 
+/// Tells the context's listener, if there is one, that backward has finished with a layer.
+template <class Ctx, class L>
+void announce_gradients(Ctx& ctx, L& layer) {
+  if constexpr (requires { ctx.listener(); })
+    if (ctx.listener() != nullptr)
+      layer.for_each_parameter([&](const parameter_name&, auto& p) { ctx.listener()->ready(&p); });
+}
+
 /// Visits the parameters of a member layer under its name.
 template <class L, class Visitor>
 void visit_under(std::string_view segment, L& layer, Visitor&& visitor) {

@@ -3,6 +3,7 @@
 // The table that turns token ids into rows.
 #pragma once
 
+#include <dsr1/backend/quant_ops.hpp>
 #include <dsr1/backend/row_ops.hpp>
 #include <dsr1/backend/tensor_ops.hpp>
 #include <dsr1/nn/concepts.hpp>
@@ -31,7 +32,7 @@ class embedding {
   explicit embedding(embedding_shape given = Shape)
       : vocab_(resolve_extent("embedding: vocab", Shape.vocab, given.vocab)),
         dim_(resolve_extent("embedding: dim", Shape.dim, given.dim)),
-        table_({vocab_, dim_}, {.init = initial::scaled(dim_)}) {}
+        table_({vocab_, dim_}, {.init = initial::scaled(dim_), .may_be_coded = true}) {}
 
   index_t vocab() const { return vocab_; }
   index_t dim() const { return dim_; }
@@ -47,6 +48,13 @@ class embedding {
     Ctx::backend::upload(ctx, tokens.data, rows);
     s.rows = rows;
     const auto y = ctx.template take<T>(tokens.rows(), dim_);
+    if (const coded_tensor* codes = table_.coded()) {
+      if constexpr (quant_ops<Ctx, T>) {
+        Ctx::backend::coded_rows(ctx, *codes, s.rows, y);
+        return y;
+      }
+      expects(false, "this backend has no rows of coded tables (", codes->text(), ")");
+    }
     Ctx::backend::gather_rows(ctx, view<const T, 2>(table_.template value<2>()), s.rows, y);
     return y;
   }

@@ -3,8 +3,7 @@
 // The affine map of the last extent.
 #pragma once
 
-#include <dsr1/backend/linear_ops.hpp>
-#include <dsr1/nn/concepts.hpp>
+#include <dsr1/nn/product.hpp>
 
 namespace dsr1 {
 
@@ -30,7 +29,7 @@ class linear {
   explicit linear(linear_shape given = Shape)
       : in_(resolve_extent("linear: in", Shape.in, given.in)),
         out_(resolve_extent("linear: out", Shape.out, given.out)),
-        weight_({out_, in_}, {.init = initial::scaled(in_)}) {
+        weight_({out_, in_}, {.init = initial::scaled(in_), .may_be_coded = true}) {
     if (given.bias || Shape.bias) bias_ = parameter<T>({out_});
   }
 
@@ -45,8 +44,7 @@ class linear {
     expects(x.columns() == in_, "linear: x has ", x.columns(), " columns, expected ", in_);
     s.x = x;
     const auto y = ctx.template take<T>(x.rows(), out_);
-    Ctx::backend::matmul(ctx, matrix<const T>(x), transposed(weight_.template value<2>()), y,
-                         accumulate::no, bias_view());
+    product(ctx, x, weight_, y, bias_view());
     return y;
   }
 

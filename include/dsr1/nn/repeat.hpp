@@ -71,6 +71,7 @@ class repeat {
     for (std::size_t i = layers_.size(); i-- > 0; dy = dx) {
       const workspace::scope scope(ctx.workspace());
       Ctx::backend::copy(ctx, view<const number, 2>(layers_[i].backward(ctx, dy, s.each[i])), dx);
+      announce_gradients(ctx, layers_[i]);
     }
     return dx;
   }

@@ -72,6 +72,7 @@ class sequential {
   template <std::size_t I, class Ctx>
   view<number, 2> backward_from(Ctx& ctx, view<const number, 2> dy, saved& s) {
     const view<number, 2> dx = get<I>().backward(ctx, dy, std::get<I>(s.each));
+    announce_gradients(ctx, get<I>());
     if constexpr (I == 0)
       return dx;
     else

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <dsr1/backend/tensor_ops.hpp>
-#include <dsr1/optim/parameter_list.hpp>
+#include <dsr1/tensor/parameter_list.hpp>
 
 namespace dsr1 {
 

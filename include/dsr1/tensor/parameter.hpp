@@ -3,14 +3,18 @@
 // A trainable tensor: value, gradient, and what optimizers, checkpoints and monitors must know.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <dsr1/tensor/buffer.hpp>
+#include <dsr1/tensor/coded.hpp>
 
 namespace dsr1 {
 
@@ -70,13 +74,22 @@ struct parameter_traits {
   bool per_expert = false;  ///< the first extent counts experts: only top_k of them work on a token
   bool counts_load = false;  ///< its "gradient" is the number of tokens of each expert
   double rate = 1;           ///< multiplies the learning rate; the step size itself under `balance`
+  bool may_be_coded = false;  ///< the layer computes on it as it is stored, too
 };
 
 /// Whether a kernel adds to what is there or replaces it.
 enum class accumulate : bool { no, yes };
 
+/// Which slices along the first extent of a larger tensor a parameter holds: its slice i is number
+/// held[i] of `whole`. A rank that computes some of the experts has such parameters.
+struct parameter_slices {
+  index_t whole = 0;
+  std::vector<index_t> held;
+};
+
 /// Value and gradient of the same extents. Memory comes with `allocate`. A gradient is cleared by
 /// a flag: the first kernel that writes it is told to replace, later ones to add.
+/// Instead of a value a parameter may hold codes (see tensor/coded.hpp), for inference only.
 template <class T>
 class parameter {
  public:
@@ -104,14 +117,53 @@ class parameter {
   const parameter_traits& traits() const { return traits_; }
   parameter_traits& traits() { return traits_; }
 
+  /// Says that this is part of a larger tensor. Throws `error` unless there is one valid number per
+  /// slice.
+  void part_of(std::shared_ptr<const parameter_slices> slices) {
+    expects(static_cast<index_t>(slices->held.size()) == extents_[0], "a parameter of ",
+            extents_[0], " slices said to hold ", slices->held.size());
+    for (const index_t s : slices->held)
+      expects(s >= 0 && s < slices->whole, "a parameter that holds slice ", s, " of ",
+              slices->whole);
+    slices_ = std::move(slices);
+  }
+  /// Null when the parameter is the whole tensor.
+  const parameter_slices* slices() const { return slices_.get(); }
+  index_t slice_size() const {
+    index_t n = 1;
+    for (int i = 1; i < rank_; ++i) n *= extents_[i];
+    return n;
+  }
+  /// Extents and size of the tensor that this is (a part of).
+  index_t whole_extent(int i) const { return i == 0 && slices_ ? slices_->whole : extents_[i]; }
+  index_t whole_size() const { return slices_ ? slices_->whole * slice_size() : size(); }
+
   /// Takes memory for the value and, for training, for the gradient. The value is undefined.
   void allocate(memory& from, bool with_gradient) {
     value_ = buffer<T>(size(), from);
     gradient_ = with_gradient ? buffer<T>(size(), from) : buffer<T>();
     written_ = false;
+    coded_.reset();
   }
-  bool allocated() const { return value_.size() == size(); }
+  bool allocated() const { return coded_ || value_.size() == size(); }
   bool trainable() const { return gradient_.size() == size(); }
+
+  /// Holds these codes from now on, and no memory of its own. Throws `error` when the layer has no
+  /// use for codes or the extents differ (a matrix, or one per expert).
+  void hold(coded_tensor codes) {
+    codes.check();
+    expects(traits_.may_be_coded, "a parameter that its layer needs as plain numbers given as ",
+            codes.text());
+    expects(rank_ >= 2 && codes.columns == extents_[rank_ - 1] &&
+                codes.rows == extents_[rank_ - 2] && codes.size() == size(),
+            codes.text(), " for a parameter of ", size(), " elements with ", extents_[rank_ - 1],
+            " columns");
+    value_ = buffer<T>();
+    gradient_ = buffer<T>();
+    coded_ = std::make_shared<const coded_tensor>(std::move(codes));
+  }
+  /// The codes, or null when the parameter has a plain value.
+  const coded_tensor* coded() const { return coded_.get(); }
 
   template <int Rank>
   view<T, Rank> value() {
@@ -141,6 +193,8 @@ class parameter {
   template <class U, int Rank>
   view<U, Rank> shaped(U* data) const {
     expects(rank_ == Rank, "a parameter of rank ", rank_, " used as one of rank ", Rank);
+    expects(!coded_, "this parameter is stored as ", coded_ ? coded_->text() : "",
+            "; its numbers are needed");
     expects(allocated(), "this parameter has no memory yet; call dsr1::initialize first");
     view<U, Rank> v;
     v.data = data;
@@ -155,6 +209,22 @@ class parameter {
   buffer<T> value_;
   buffer<T> gradient_;
   bool written_ = false;
+  std::shared_ptr<const coded_tensor> coded_;
+  std::shared_ptr<const parameter_slices> slices_;
 };
+
+/// Calls f(local begin, begin in the whole tensor, count) for the parts of [begin, begin + size) of
+/// a parameter that lie together in both.
+template <class T, class F>
+void for_each_whole_range(const parameter<T>& p, index_t begin, index_t size, F&& f) {
+  if (p.slices() == nullptr) return f(begin, begin, size);
+  const index_t each = p.slice_size();
+  for (const index_t end = begin + size; begin < end;) {
+    const index_t slice = begin / each, inside = begin % each;
+    const index_t count = std::min(each - inside, end - begin);
+    f(begin, p.slices()->held[static_cast<std::size_t>(slice)] * each + inside, count);
+    begin += count;
+  }
+}
 
 }  // namespace dsr1

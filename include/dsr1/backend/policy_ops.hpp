@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Contract: what reinforcement learning asks of rows of logits, and the gradient of it.
+#pragma once
+
+#include <cstdint>
+
+#include <dsr1/tensor/view.hpp>
+
+namespace dsr1 {
+
+/// With s = logits * inverse_temperature [rows, vocab], p = softmax(s) and q the same of
+/// `reference`, the logits of another model for the same rows (an empty view without one):
+///
+/// policy_rows(ctx, logits, reference, actions, inverse_temperature, log_probability, entropy,
+///             divergence)
+///     log_probability[t] = log p[t, action]; entropy[t] = -sum_i p log p;
+///     divergence[t] = KL(p || q) = sum_i p (log p - log q), 0 without a reference: both exact,
+///     over the whole vocabulary. All three are 0 in a row whose action is below zero. A row's
+///     results depend on that row alone, to the bit. Logits that are not finite give results that
+///     are not.
+/// policy_gradient_rows(ctx, logits, reference, actions, inverse_temperature, d_log_probability,
+///                      d_entropy, d_divergence)
+///     logits become the gradient of sum_t d_log_probability[t] log_probability[t] + d_entropy[t]
+///     entropy[t] + d_divergence[t] divergence[t] by them; 0 in a row whose action is below zero.
+template <class Ctx, class T>
+concept policy_ops = requires(Ctx& ctx, view<const T, 2> logits, view<T, 2> gradient,
+                              view<const std::int32_t, 1> actions, view<const T, 1> slopes,
+                              view<T, 1> out) {
+  Ctx::backend::policy_rows(ctx, logits, logits, actions, 1.0, out, out, out);
+  Ctx::backend::policy_gradient_rows(ctx, gradient, logits, actions, 1.0, slopes, slopes, slopes);
+};
+
+}  // namespace dsr1

@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Contract: products with weights that stay coded.
+#pragma once
+
+#include <cstdint>
+
+#include <dsr1/tensor/coded.hpp>
+#include <dsr1/tensor/groups.hpp>
+#include <dsr1/tensor/view.hpp>
+
+namespace dsr1 {
+
+/// coded_matmul(ctx, x, groups, w, y, bias)
+///     y[rows of g] = x[rows of g] w[g]^T + bias[g]; x [tokens, w.columns], y [tokens, w.rows],
+///     bias [groups, w.rows] or empty. The weights are the decoded numbers (in fp8 the product of
+///     code and scale, rounded to float); the arithmetic is that of T, and a row of y does not
+///     depend on the other rows of the call.
+/// coded_rows(ctx, w, rows, y)   y[i] = row rows[i] of matrix 0 of w, decoded
+/// Both throw `error` naming the extents that do not fit.
+template <class Ctx, class T>
+concept quant_ops = requires(Ctx& ctx, view<const T, 2> x, view<T, 2> y, const coded_tensor& w,
+                             const row_groups& groups, view<const std::int32_t, 1> rows) {
+  Ctx::backend::coded_matmul(ctx, x, groups, w, y, x);
+  Ctx::backend::coded_rows(ctx, w, rows, y);
+};
+
+}  // namespace dsr1
