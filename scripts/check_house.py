@@ -36,10 +36,10 @@ known = set(levels) | set(leaves) | open_folders
 def may_include(folder, other):
     if folder == other:
         return True
-    if other in leaves:
-        return False
     if folder in leaves:
         return other in leaves[folder]
+    if other in leaves:
+        return False
     if folder in open_folders:
         return True
     return other in levels and levels[other] < levels[folder]
@@ -67,7 +67,7 @@ for path in headers:
         if name == "dsr1":
             wanted = {f"{f}.hpp" for f in known - open_folders - (set(leaves) - {"cpu"}) if any(include.glob(f"{f}/*.hpp"))}
         else:
-            wanted = {f"{name}/{p.name}" for p in (include / name).glob("*.hpp")}
+            wanted = {f"{name}/{p.name}" for p in (include / name).glob("*.*h*") if p.suffix in (".hpp", ".cuh")}
         for missing in sorted(wanted - set(included)):
             complain(path, f"the umbrella misses {missing}")
         for foreign in sorted(set(included) - wanted):
@@ -93,10 +93,10 @@ for path in headers:
         if not test.exists():
             complain(path, f"has no test {test.relative_to(root)}")
 for folder in sorted(known):
-    if any((include / folder).glob("*.hpp")) and not (include / f"{folder}.hpp").exists():
+    if any((include / folder).glob("*.hpp")) and not any((include / (folder + end)).exists() for end in (".hpp", ".cuh")):
         problems.append(f"include/dsr1/{folder}.hpp: the folder has no umbrella")
 for path in sorted(root.rglob("*")):
-    if path.suffix in (".cpp", ".py", ".sh", ".hpp", ".cmake") and path.is_file() and "include" not in path.relative_to(root).parts[:1] \
+    if path.suffix in (".cpp", ".py", ".sh", ".hpp", ".h", ".cuh", ".cmake") and path.is_file() and "include" not in path.relative_to(root).parts[:1] \
             and not any(p.startswith("build") or p in (".git", "golden") for p in path.relative_to(root).parts):
         n = len(path.read_text(errors="replace").splitlines())
         if n > MOST_LINES:

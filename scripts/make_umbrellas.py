@@ -9,7 +9,7 @@ HEAD = "// SPDX-FileCopyrightText: The dsr1 authors\n// SPDX-License-Identifier:
 
 
 def write(name, purpose, included):
-    path = include / f"{name}.hpp"
+    path = include / f"{name}.{'cuh' if name == 'cuda' else 'hpp'}"  # whose headers need nvcc
     if path.exists():
         purpose = path.read_text().splitlines()[2]
     text = HEAD + purpose + "\n#pragma once\n\n" + "".join(f"#include <dsr1/{i}>\n" for i in sorted(included))
@@ -20,6 +20,6 @@ def write(name, purpose, included):
 
 folders = sorted(p.name for p in include.iterdir() if p.is_dir() and any(p.glob("*.hpp")))
 for folder in folders:
-    write(folder, f"// All headers of {folder}/.", [f"{folder}/{p.name}" for p in (include / folder).glob("*.hpp")])
+    write(folder, f"// All headers of {folder}/.", [f"{folder}/{p.name}" for p in (include / folder).iterdir() if p.suffix in (".hpp", ".cuh")])
 apart = {"testing", "text", "cuda", "mpi", "nccl"}  # components of their own
 write("dsr1", "// Everything that runs on the host.", [f"{f}.hpp" for f in folders if f not in apart])

@@ -100,7 +100,8 @@ struct link_options {
 /// cause and is the one to report.
 class given_up : public error {
  public:
-  using error::error;
+  // Not inherited: nvcc 13.0 fails on an inherited constructor with such a default argument.
+  explicit given_up(const std::string& what, where at = where::current()) : error(what, at) {}
 };
 
 /// Moves the messages of one exchange. A transport is used by one thread at a time.

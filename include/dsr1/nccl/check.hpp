@@ -1,9 +1,8 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// The check of what NCCL and the CUDA runtime return, and NCCL's names of the number types.
+// The check of what NCCL returns, and NCCL's names of the number types.
 #pragma once
 
-#include <cuda_runtime_api.h>
 #include <nccl.h>
 
 #include <cstdint>
@@ -12,6 +11,7 @@
 
 #include <dsr1/core/error.hpp>
 #include <dsr1/core/float16.hpp>
+#include <dsr1/cuda/check.hpp>
 
 namespace dsr1 {
 
@@ -19,11 +19,6 @@ namespace dsr1 {
 inline void check(ncclResult_t code, std::string_view function, where at = where::current()) {
   if (code != ncclSuccess && code != ncclInProgress)
     throw error(text(function, " failed: ", ncclGetErrorString(code)), at);
-}
-
-/// Throws `error` naming the function and CUDA's text.
-inline void check(cudaError_t code, std::string_view function, where at = where::current()) {
-  if (code != cudaSuccess) throw error(text(function, " failed: ", cudaGetErrorString(code)), at);
 }
 
 /// Types that NCCL can add; all others can be moved, as bytes.
