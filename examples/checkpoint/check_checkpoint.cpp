@@ -5,6 +5,7 @@
 #include "check_checkpoint.hpp"
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,22 @@ namespace {
 struct options {
   std::vector<std::string> folders;
   std::string config;
+  std::string device = "cpu";
   bool float_only = false;
   int threads = 0;
 };
+
+template <class Backend>
+void check_on(const options& o, const std::filesystem::path& folder,
+              const dsr1::model_config& config, const dsr1::checkpoint_folder& source,
+              checkpoint::report& out) {
+  using checkpoint::check_folder;
+  const bool golden = std::filesystem::exists(folder / "golden.safetensors");
+  if (golden && !o.float_only)
+    check_folder<Backend, double>(o.threads, folder, config, source, false, out);
+  if (golden) check_folder<Backend, float>(o.threads, folder, config, source, false, out);
+  check_folder<Backend, float>(o.threads, folder, config, source, true, out);
+}
 
 /// True when everything that the folder has golden values for is within its tolerance.
 bool check(const options& o, const std::string& folder) {
@@ -35,12 +49,11 @@ bool check(const options& o, const std::string& folder) {
   fmt::print("{}: {}, {:.6g} M parameters, {:.6g} M of them active, {} tensors\n", folder,
              config.model_type, 1e-6 * static_cast<double>(size.parameters),
              1e-6 * static_cast<double>(size.active), source.tensors().size());
-  dsr1::context<dsr1::cpu> ctx({.threads = o.threads});
   checkpoint::report out;
-  const bool golden = std::filesystem::exists(path / "golden.safetensors");
-  if (golden && !o.float_only) checkpoint::check_in_double(ctx, path, config, source, out);
-  if (golden) checkpoint::check_in_float(ctx, path, config, source, false, out);
-  checkpoint::check_in_float(ctx, path, config, source, true, out);
+  if (o.device == "cpu") check_on<dsr1::cpu>(o, path, config, source, out);
+#if defined(CHECK_CHECKPOINT_CUDA)
+  if (o.device == "cuda") check_on<dsr1::cuda>(o, path, config, source, out);
+#endif
   out.print();
   return out.passed();
 }
@@ -54,6 +67,14 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::ExistingDirectory);
   app.add_option("--config", o.config, "name of the configuration in each folder");
+#if defined(CHECK_CHECKPOINT_CUDA)
+  const std::vector<std::string> devices = {"cpu", "cuda"};
+#else
+  const std::vector<std::string> devices = {"cpu"};  // built without CUDA
+#endif
+  app.add_option("--device", o.device, "where to compute")
+      ->check(CLI::IsMember(devices))
+      ->capture_default_str();
   app.add_flag("--float", o.float_only, "leave out the comparison in double precision");
   app.add_option("--threads", o.threads, "0: all")->check(CLI::NonNegativeNumber);
   CLI11_PARSE(app, argc, argv);

@@ -1,17 +1,12 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// check_checkpoint in single precision.
+// check_checkpoint in single precision on the CPU.
 
-#include "check_checkpoint.hpp"
+#include <dsr1/cpu.hpp>
 
 #include "check.hpp"
 
-namespace checkpoint {
-
-void check_in_float(dsr1::context<dsr1::cpu>& ctx, const std::filesystem::path& folder,
-                    const dsr1::model_config& config, const dsr1::checkpoint_folder& source,
-                    bool packed, report& out) {
-  check_folder<float>(ctx, folder, config, source, packed, out);
-}
-
-}  // namespace checkpoint
+template void checkpoint::check_folder<dsr1::cpu, float>(int, const std::filesystem::path&,
+                                                         const dsr1::model_config&,
+                                                         const dsr1::checkpoint_folder&, bool,
+                                                         checkpoint::report&);

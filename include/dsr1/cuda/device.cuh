@@ -34,6 +34,7 @@ class cuda_memory final : public memory {
     return p;
   }
   void deallocate(void* p, std::size_t) noexcept override { cudaFree(p); }
+  bool on_host() const override { return false; }
 
  private:
   int device_;

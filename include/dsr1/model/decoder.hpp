@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include <dsr1/backend/host_view.hpp>
 #include <dsr1/backend/tensor_ops.hpp>
 #include <dsr1/model/causal_lm.hpp>
 
@@ -64,8 +65,8 @@ class decoder {
     s.length = length;
   }
 
-  /// The logits [rows, vocab], the rows of the inputs one after another, in the workspace until the
-  /// next reset (the next call resets it).
+  /// The logits [rows, vocab], the rows of the inputs one after another, where the host can read
+  /// them, until the next call or reset of the workspace.
   view<const T, 2> feed(std::span<const decode_input> inputs) { return logits(hidden(inputs)); }
 
   /// The same for one sequence and its last token.
@@ -94,10 +95,10 @@ class decoder {
     return out;
   }
 
-  /// The logits of states of `hidden`.
+  /// The logits of states of `hidden`, where the host can read them.
   view<const T, 2> logits(view<const T, 2> states) {
     if (states.rows() == 0) return view<const T, 2>(nullptr, 0, model_.vocab());
-    return model_.logits(ctx_, states);
+    return host_view(ctx_, view<const T, 2>(model_.logits(ctx_, states)), host_logits_);
   }
 
  private:
@@ -175,6 +176,7 @@ class decoder {
   std::vector<state> sequences_;
   std::vector<std::int32_t> tokens_;
   std::vector<sequence> parts_;
+  std::vector<T> host_logits_;  // of a device
 };
 
 }  // namespace dsr1

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <dsr1/attention/cache.hpp>
+#include <dsr1/backend/host_view.hpp>
 #include <dsr1/model/draft.hpp>
 #include <dsr1/model/logits_processor.hpp>
 #include <dsr1/model/multi_token.hpp>
@@ -65,7 +66,9 @@ class multi_token_draft {
     for (index_t i = 0; i < n; ++i) {
       if (i > 0) feed(slot, length - 2 + i, view<const T, 2>(state_row), state_row);
       const workspace::scope scope(ctx_.workspace());
-      const auto logits = model_.model().logits(ctx_, view<const T, 2>(state_row));
+      const auto logits = host_view(
+          ctx_, view<const T, 2>(model_.model().logits(ctx_, view<const T, 2>(state_row))),
+          host_logits_);
       const std::span<const T> row(logits.data, static_cast<std::size_t>(logits.columns()));
       out_.draw(process_(options, row, history_), numbers.uniform(history_.size()));
       history_.push_back(out_.tokens.back());
@@ -104,6 +107,7 @@ class multi_token_draft {
   std::vector<state> slots_;
   std::vector<std::int32_t> history_;
   logits_processor process_;
+  std::vector<T> host_logits_;  // of a device
   token_proposal out_;
 };
 

@@ -18,6 +18,8 @@ class memory {
   /// Throws std::bad_alloc or `error` when there is not enough.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void deallocate(void* pointer, std::size_t bytes) noexcept = 0;
+  /// Whether the host may read and write it.
+  virtual bool on_host() const { return true; }
 };
 
 class host_memory final : public memory {
