@@ -10,7 +10,7 @@ endif()
 
 file(GLOB_RECURSE dsr1_headers CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/include/dsr1/*.hpp ${PROJECT_SOURCE_DIR}/include/dsr1/*.inc)
-list(FILTER dsr1_headers EXCLUDE REGEX "/include/dsr1/(text|mpi|nccl)(/|\\.hpp)")  # components of their own
+list(FILTER dsr1_headers EXCLUDE REGEX "/include/dsr1/(text|mpi|cuda|nccl)(/|\\.hpp)")  # components of their own
 
 add_library(dsr1_core INTERFACE)
 add_library(dsr1::core ALIAS dsr1_core)

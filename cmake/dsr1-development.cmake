@@ -11,6 +11,7 @@ if(PROJECT_IS_TOP_LEVEL)
     # Paths count from the project's folder: a second checkout finds what the first compiled.
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
         CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${ccache})
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
   endif()
 endif()
 
@@ -20,9 +21,17 @@ set(DSR1_SANITIZE "" CACHE STRING "Sanitizers for our own programs: address,unde
 # What every program of ours is compiled with: plain -O2, as a consumer would.
 add_library(dsr1_development INTERFACE)
 target_link_libraries(dsr1_development INTERFACE dsr1::core)
+set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas)
 target_compile_options(dsr1_development INTERFACE
-  $<$<CONFIG:Release>:-O2> -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas
-  $<$<BOOL:${DSR1_WERROR}>:-Werror>)
+  "$<$<COMPILE_LANGUAGE:CXX>:$<$<CONFIG:Release>:-O2>;${warnings};$<$<BOOL:${DSR1_WERROR}>:-Werror>>")
+
+# The same for files of kernels.
+if(dsr1_cuda_programs)
+  add_library(dsr1_development_cuda INTERFACE)
+  target_link_libraries(dsr1_development_cuda INTERFACE dsr1_development dsr1::cuda)
+  target_compile_options(dsr1_development_cuda INTERFACE
+    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra>")
+endif()
 if(DSR1_SANITIZE)
   # Unoptimised, kernels compile in half the time under AddressSanitizer; threads need the speed.
   if(DSR1_SANITIZE MATCHES "address")
@@ -30,8 +39,8 @@ if(DSR1_SANITIZE)
   else()
     set(level -O1)
   endif()
-  target_compile_options(dsr1_development INTERFACE -fsanitize=${DSR1_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all ${level})
+  target_compile_options(dsr1_development INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DSR1_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all;${level}>")
   target_link_options(dsr1_development INTERFACE -fsanitize=${DSR1_SANITIZE})
 endif()
 

@@ -19,5 +19,6 @@ add_library(dsr1_nccl INTERFACE)
 add_library(dsr1::nccl ALIAS dsr1_nccl)
 set_target_properties(dsr1_nccl PROPERTIES EXPORT_NAME nccl)
 target_sources(dsr1_nccl INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
-               FILES ${nccl_headers} ${PROJECT_SOURCE_DIR}/include/dsr1/nccl.hpp)
+               FILES ${nccl_headers} ${PROJECT_SOURCE_DIR}/include/dsr1/nccl.hpp
+               ${PROJECT_SOURCE_DIR}/include/dsr1/cuda/check.hpp)
 target_link_libraries(dsr1_nccl INTERFACE dsr1_core NCCL::NCCL CUDA::cudart)

@@ -3,6 +3,10 @@
 // The one way in which kernels start, and how host arrays reach them.
 #pragma once
 
+#if defined(__CUDACC__) && !defined(__CUDACC_RELAXED_CONSTEXPR__)
+#error "dsr1/cuda: kernels call constexpr functions; give nvcc --expt-relaxed-constexpr"
+#endif
+
 #include <algorithm>
 #include <limits>
 #include <span>
