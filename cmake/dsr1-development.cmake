@@ -25,8 +25,24 @@ set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas)
 target_compile_options(dsr1_development INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:$<$<CONFIG:Release>:-O2>;${warnings};$<$<BOOL:${DSR1_WERROR}>:-Werror>>")
 
-# The same for files of kernels.
+# For programs whose kernels run on the host, where a runtime of our own plays the device: the same
+# files, compiled as C++.
+add_library(dsr1_host_cuda INTERFACE)
+target_include_directories(dsr1_host_cuda BEFORE INTERFACE ${PROJECT_SOURCE_DIR}/tests/host_cuda)
+target_link_libraries(dsr1_host_cuda INTERFACE dsr1_development)
+
+# For a device. dsr1_as_cuda(result files...): C++ files of this folder as files of CUDA.
 if(dsr1_cuda_programs)
+  function(dsr1_as_cuda result)
+    set(sources)
+    foreach(file IN LISTS ARGN)
+      get_filename_component(name ${file} NAME_WE)
+      set(source ${CMAKE_CURRENT_BINARY_DIR}/as_cuda/${name}.cu)
+      file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${file}\"\n")
+      list(APPEND sources ${source})
+    endforeach()
+    set(${result} ${sources} PARENT_SCOPE)
+  endfunction()
   add_library(dsr1_development_cuda INTERFACE)
   target_link_libraries(dsr1_development_cuda INTERFACE dsr1_development dsr1::cuda)
   target_compile_options(dsr1_development_cuda INTERFACE

@@ -5,7 +5,9 @@
 // copy runs, where the processor has protection keys.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstring>
 
 #define DSR1_HOST_CUDA 1  // for tests that look behind the device
 #include "device_memory.hpp"
@@ -56,7 +58,9 @@ inline device_facts& facts() {
 
 struct host_cuda_stream {};
 using cudaStream_t = host_cuda_stream*;
-struct host_cuda_event {};
+struct host_cuda_event {
+  std::chrono::steady_clock::time_point at;
+};
 using cudaEvent_t = host_cuda_event*;
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost,
@@ -140,5 +144,23 @@ inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaS
   if (!host_cuda::device_memory::instance().holds(to)) return cudaErrorInvalidValue;
   const host_cuda::device_memory::opened open;
   std::memset(to, value, bytes);
+  return cudaSuccess;
+}
+
+inline cudaError_t cudaEventCreate(cudaEvent_t* e) {
+  *e = new host_cuda_event;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventDestroy(cudaEvent_t e) {
+  delete e;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) {
+  e->at = std::chrono::steady_clock::now();
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
+  *ms = std::chrono::duration<float, std::milli>(to->at - from->at).count();
   return cudaSuccess;
 }
