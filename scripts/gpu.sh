@@ -23,7 +23,8 @@ say() { echo "$@" | tee -a "$log"; }
 pack() {
   mkdir -p $work/packages/include $work/packages/lib
   cp -rL /usr/include/eigen3/. /usr/include/nlohmann /usr/include/catch2 /usr/include/benchmark $work/packages/include/
-  cp -L "$(g++ -print-file-name=libbenchmark.a)" $work/packages/lib/
+  cp "$(g++ -print-file-name=libbenchmark.so)" $work/packages/lib/
+  ln -sf libbenchmark.so $work/packages/lib/libbenchmark.so.1debian
   du -sh $work/packages
 }
 
@@ -50,7 +51,7 @@ build() {
   ls tests/cuda/*.cpp tests/main.cpp tests/golden.cpp benchmarks/bench_cuda.cpp |
     xargs -P "$(nproc)" -I{} sh -c 'o='$work'/$(echo {} | tr / _).o; nvcc "$@" -x cu -c {} -o $o || exit 255' sh "${flags[@]}" 2>&1 | tee -a "$log"
   nvcc "-arch=$arch" $work/tests_cuda_*.o $work/tests_main.cpp.o $work/tests_golden.cpp.o -o $work/test_cuda_device -lcublasLt
-  nvcc "-arch=$arch" $work/benchmarks_bench_cuda.cpp.o -o $work/bench_cuda -L$work/packages/lib -lbenchmark -lcublasLt -lpthread
+  nvcc "-arch=$arch" $work/benchmarks_bench_cuda.cpp.o -o $work/bench_cuda -L$work/packages/lib "-Xlinker=-rpath=$PWD/$work/packages/lib" -lbenchmark -lcublasLt -lpthread
   say "built in $((SECONDS - start)) s"
 }
 
