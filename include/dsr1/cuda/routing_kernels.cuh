@@ -14,11 +14,11 @@ namespace dsr1::cuda_kernels {
 inline constexpr std::uint32_t none_wrong = 0xffffffffu;
 
 template <class T>
-__device__ std::span<T> span_of(const view<T, 2>& v, index_t t) {
+__device__ std::span<T> token_span(const view<T, 2>& v, index_t t) {
   return {v.row(t), static_cast<std::size_t>(v.columns())};
 }
 template <class T>
-__device__ std::span<T> span_of(const view<T, 1>& v) {
+__device__ std::span<T> token_span(const view<T, 1>& v) {
   return {v.data, static_cast<std::size_t>(v.rows())};
 }
 
@@ -36,7 +36,8 @@ __global__ void route(Gate gate, token_room<T> room, view<const T, 2> logits, vi
   bool finite = true;
   for (const T v : own) finite = finite && std::isfinite(v);
   if (finite)
-    gate.route(own, span_of(bias), span_of(index, t), span_of(weight, t), room.own(shared, 1, 2));
+    gate.route(own, token_span(bias), token_span(index, t), token_span(weight, t),
+               room.own(shared, 1, 2));
   else
     atomicMin(wrong, static_cast<std::uint32_t>(first_token + t));
 }
@@ -50,9 +51,9 @@ __global__ void route_backward(Gate gate, token_room<T> room, view<const T, 2> l
   room.load(shared, 0, logits);
   __syncwarp();
   if (const index_t t = room.token(); t >= 0)
-    gate.route_backward(std::span<const T>(room.own(shared, 0)), span_of(bias), span_of(index, t),
-                        span_of(weight, t), span_of(dweight, t), room.own(shared, 1),
-                        room.own(shared, 2, 2));
+    gate.route_backward(std::span<const T>(room.own(shared, 0)), token_span(bias),
+                        token_span(index, t), token_span(weight, t), token_span(dweight, t),
+                        room.own(shared, 1), room.own(shared, 2, 2));
   __syncwarp();
   room.store(shared, 1, dlogits);
 }
@@ -69,7 +70,7 @@ __global__ void affinities(Gate gate, token_room<T> room, view<const T, 2> logit
 }
 
 /// The group of row t, where ends[g] is the end of group g.
-__device__ inline index_t group_of(view<const index_t, 1> ends, index_t t) {
+__device__ inline index_t group_of_token(view<const index_t, 1> ends, index_t t) {
   index_t low = 0, high = ends.rows() - 1;
   while (low < high) {
     const index_t middle = (low + high) / 2;
@@ -82,7 +83,7 @@ __device__ inline index_t group_of(view<const index_t, 1> ends, index_t t) {
 }
 
 template <class T>
-__global__ void scaled(view<const T, 2> x, T a, view<T, 2> y) {
+__global__ void scaled_gradients(view<const T, 2> x, T a, view<T, 2> y) {
   const index_t i = thread_number();
   if (i < x.size()) y(i / x.columns(), i % x.columns()) = a * x(i / x.columns(), i % x.columns());
 }
@@ -100,8 +101,8 @@ __global__ void affinities_backward(Gate gate, token_room<T> room, view<const T,
   if (const index_t t = room.token(); t >= 0)
     gate.affinities_backward(std::span<const T>(room.own(shared, 0)),
                              std::span<const T>(room.own(shared, 1)),
-                             span_of(dp, group_of(ends, first_token + t)), room.own(shared, 2),
-                             room.own(shared, 3, 2));
+                             token_span(dp, group_of_token(ends, first_token + t)),
+                             room.own(shared, 2), room.own(shared, 3, 2));
   __syncwarp();
   room.store(shared, 2, dlogits);
 }
@@ -157,16 +158,16 @@ struct hashed_expert_of {
 };
 
 /// sums[g, e]: integers, whose sum has no order.
-inline __global__ void count_experts(expert_of expert, view<const index_t, 1> ends,
-                                     view<std::int32_t, 2> sums) {
+template <class T>
+__global__ void count_experts(expert_of expert, view<const index_t, 1> ends, view<T, 2> sums) {
   const index_t i = thread_number();
   if (i >= expert.index.size()) return;
   const index_t e = expert(i);
-  if (e >= 0) atomicAdd(&sums(group_of(ends, i / expert.index.columns()), e), 1);
+  if (e >= 0) atomicAdd(&sums(group_of_token(ends, i / expert.index.columns()), e), T(1));
 }
 
 template <class T>
-__global__ void counted(view<const std::int32_t, 2> sums, view<T, 2> counts, bool add) {
+__global__ void counted_choices(view<const std::int32_t, 2> sums, view<T, 2> counts, bool add) {
   const index_t i = thread_number();
   if (i >= sums.size()) return;
   T& count = counts(i / sums.columns(), i % sums.columns());

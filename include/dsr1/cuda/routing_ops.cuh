@@ -80,7 +80,8 @@ struct cuda_routing {
     const workspace::scope scope(ctx.workspace());
     const auto ends = ends_on_device(ctx, groups);
     const auto scaled = ctx.template take<T>(dp.rows(), dp.columns());
-    launch_each(ctx, "affinities_backward", dp.size(), cuda_kernels::scaled<T>, dp, scale, scaled);
+    launch_each(ctx, "affinities_backward", dp.size(), cuda_kernels::scaled_gradients<T>, dp, scale,
+                scaled);
     token_room<T>::for_each(
         ctx, logits.rows(), logits.columns(), 5, [&](const token_room<T>& room, index_t first) {
           launch(ctx, "affinities_backward", room.blocks(), warp_size,
@@ -113,9 +114,9 @@ struct cuda_routing {
     const auto sums = ctx.template take<std::int32_t>(counts.rows(), counts.columns());
     if (!sums.empty()) set_bytes(ctx, sums.flat(), 0);
     const cuda_kernels::expert_of expert{index, counts.columns(), wrong.data};
-    launch_each(ctx, "count_experts", index.size(), cuda_kernels::count_experts, expert, ends,
-                sums);
-    launch_each(ctx, "count_experts", counts.size(), cuda_kernels::counted<T>, sums, counts,
+    launch_each(ctx, "count_experts", index.size(), cuda_kernels::count_experts<std::int32_t>,
+                expert, ends, sums);
+    launch_each(ctx, "count_experts", counts.size(), cuda_kernels::counted_choices<T>, sums, counts,
                 add == accumulate::yes);
     std::uint32_t choice = 0;
     cuda_tensor::download(ctx, view<const std::uint32_t, 1>(wrong), &choice);

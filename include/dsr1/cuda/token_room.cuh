@@ -19,10 +19,10 @@ struct token_room {
   static constexpr index_t shared_elements = 48000 / static_cast<index_t>(sizeof(T));
   static constexpr index_t outside_tokens = 1024;  ///< of one launch
 
-  index_t tokens;   ///< of all blocks
+  index_t tokens;  ///< of all blocks
   index_t experts;
-  index_t stride;   ///< odd, so that the same element of all rows lies in different banks
-  index_t per;      ///< tokens of a block
+  index_t stride;  ///< odd, so that the same element of all rows lies in different banks
+  index_t per;     ///< tokens of a block
   T* outside = nullptr;
 
   token_room(index_t token_count, index_t expert_count, index_t parts)
@@ -38,8 +38,7 @@ struct token_room {
     if (all.per > 0) return f(all, index_t{0});
     all.per = warp_size;
     const workspace::scope scope(ctx.workspace());
-    const auto memory =
-        ctx.template take<T>(std::min(tokens, outside_tokens), all.stride);
+    const auto memory = ctx.template take<T>(std::min(tokens, outside_tokens), all.stride);
     all.outside = memory.data;
     for (index_t first = 0; first < tokens; first += outside_tokens) {
       all.tokens = std::min(outside_tokens, tokens - first);
