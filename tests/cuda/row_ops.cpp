@@ -53,7 +53,7 @@ TEMPLATE_TEST_CASE("cuda row_ops: targets that share a key keep their rows and t
   battery::check_same(sum.host(), expected, "scatter_add_rows");
 }
 
-TEMPLATE_TEST_CASE("cuda row_ops: wide rows; aligned or not and alone or not, the same bits",
+TEMPLATE_TEST_CASE("cuda row_ops: wide rows, aligned or not and alone or not, the same bits",
                    "[cuda]", float, double) {
   using T = TestType;
   ctx_type ctx;
