@@ -10,10 +10,11 @@
 
 namespace battery {
 
-/// Index choices beyond the number of experts are left at -1, so that k may exceed it.
+/// Kernels call it, so its members are constexpr. Index choices beyond the number of experts are
+/// left at -1, so that k may exceed it.
 struct softmax_top_k {
   template <class T>
-  void affinities(std::span<const T> logits, std::span<T> p) const {
+  constexpr void affinities(std::span<const T> logits, std::span<T> p) const {
     const T top = *std::max_element(logits.begin(), logits.end());
     T sum = 0;
     for (std::size_t i = 0; i < logits.size(); ++i) sum += p[i] = std::exp(logits[i] - top);
@@ -21,15 +22,17 @@ struct softmax_top_k {
   }
   /// dlogits += p (dp - <p, dp>)
   template <class T>
-  void affinities_backward(std::span<const T> logits, std::span<const T> p, std::span<const T> dp,
-                           std::span<T> dlogits, std::span<T>) const {
+  constexpr void affinities_backward(std::span<const T> logits, std::span<const T> p,
+                                     std::span<const T> dp, std::span<T> dlogits,
+                                     std::span<T>) const {
     T mean = 0;
     for (std::size_t i = 0; i < logits.size(); ++i) mean += p[i] * dp[i];
     for (std::size_t i = 0; i < logits.size(); ++i) dlogits[i] += p[i] * (dp[i] - mean);
   }
   template <class T>
-  void route(std::span<const T> logits, std::span<const T> bias, std::span<std::int32_t> index,
-             std::span<T> weight, std::span<T> scratch) const {
+  constexpr void route(std::span<const T> logits, std::span<const T> bias,
+                       std::span<std::int32_t> index, std::span<T> weight,
+                       std::span<T> scratch) const {
     const std::span<T> p = scratch.first(logits.size());
     affinities(logits, p);
     std::fill(index.begin(), index.end(), -1);
@@ -46,10 +49,10 @@ struct softmax_top_k {
     }
   }
   template <class T>
-  void route_backward(std::span<const T> logits, std::span<const T>,
-                      std::span<const std::int32_t> index, std::span<const T>,
-                      std::span<const T> dweight, std::span<T> dlogits,
-                      std::span<T> scratch) const {
+  constexpr void route_backward(std::span<const T> logits, std::span<const T>,
+                                std::span<const std::int32_t> index, std::span<const T>,
+                                std::span<const T> dweight, std::span<T> dlogits,
+                                std::span<T> scratch) const {
     const std::span<T> p = scratch.first(logits.size()), dp = scratch.subspan(logits.size());
     affinities(logits, p);
     std::fill(dp.begin(), dp.end(), T(0));

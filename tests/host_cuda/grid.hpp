@@ -246,6 +246,13 @@ inline bool __any_sync(unsigned mask, bool value) { return __ballot_sync(mask, v
 inline bool __all_sync(unsigned mask, bool value) {
   return __ballot_sync(mask, value) == 0xffffffffu;
 }
+template <class T>
+unsigned __match_any_sync(unsigned mask, T value) {
+  unsigned bits = 0;
+  for (int lane = 0; lane < host_cuda::warp_size; ++lane)
+    bits |= unsigned{__shfl_sync(mask, value, lane) == value} << lane;
+  return bits;
+}
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __ffs(unsigned v) { return __builtin_ffs(static_cast<int>(v)); }
 inline int __clz(int v) { return v == 0 ? 32 : __builtin_clz(static_cast<unsigned>(v)); }

@@ -12,7 +12,8 @@ namespace dsr1 {
 /// Scores for all experts, then the k best; the weights are the scores of the chosen.
 ///     s = score(logits), chosen = top-k of s + bias (inside the best groups),
 ///     w = scale s / (epsilon + sum of the chosen s)   or   w = scale s   without normalisation
-/// The bias chooses and never weighs. Throws `error` when groups do not fit the experts.
+/// The bias chooses and never weighs. Throws `error` when groups do not fit the experts. What works
+/// on a token is constexpr in all gates, so that kernels can call it.
 template <class Score>
 struct top_k_gate {
   Score score = {};
@@ -24,8 +25,9 @@ struct top_k_gate {
   group_score group_rule = group_score::best_two;
 
   template <class T>
-  void route(std::span<const T> logits, std::span<const T> bias, std::span<std::int32_t> index,
-             std::span<T> weight, std::span<T> scratch) const {
+  constexpr void route(std::span<const T> logits, std::span<const T> bias,
+                       std::span<std::int32_t> index, std::span<T> weight,
+                       std::span<T> scratch) const {
     const std::size_t experts = logits.size();
     const std::span<T> s = scratch.first(experts), biased = scratch.subspan(experts, experts);
     score.forward(logits, s);
@@ -42,10 +44,10 @@ struct top_k_gate {
   }
 
   template <class T>
-  void route_backward(std::span<const T> logits, std::span<const T>,
-                      std::span<const std::int32_t> index, std::span<const T>,
-                      std::span<const T> dweight, std::span<T> dlogits,
-                      std::span<T> scratch) const {
+  constexpr void route_backward(std::span<const T> logits, std::span<const T>,
+                                std::span<const std::int32_t> index, std::span<const T>,
+                                std::span<const T> dweight, std::span<T> dlogits,
+                                std::span<T> scratch) const {
     const std::size_t experts = logits.size();
     const std::span<T> s = scratch.first(experts), ds = scratch.subspan(experts, experts);
     score.forward(logits, s);
@@ -65,15 +67,16 @@ struct top_k_gate {
   }
 
   template <class T>
-  void affinities(std::span<const T> logits, std::span<T> p) const {
+  constexpr void affinities(std::span<const T> logits, std::span<T> p) const {
     score.forward(logits, p);
     const T sum = total(std::accumulate(p.begin(), p.end(), T(0)));
     for (T& v : p) v /= sum;
   }
 
   template <class T>
-  void affinities_backward(std::span<const T> logits, std::span<const T> p, std::span<const T> dp,
-                           std::span<T> dlogits, std::span<T> scratch) const {
+  constexpr void affinities_backward(std::span<const T> logits, std::span<const T> p,
+                                     std::span<const T> dp, std::span<T> dlogits,
+                                     std::span<T> scratch) const {
     // p = s / sum(s): ds_i = (dp_i - sum_j dp_j p_j) / sum(s)
     const std::size_t experts = logits.size();
     const std::span<T> s = scratch.first(experts), ds = scratch.subspan(experts, experts);
@@ -97,7 +100,7 @@ struct top_k_gate {
  private:
   /// The divisor of the weights; above zero even when all scores have underflowed.
   template <class T>
-  T total(T sum) const {
+  constexpr T total(T sum) const {
     return std::max(sum + static_cast<T>(epsilon), std::numeric_limits<T>::min());
   }
 };
@@ -110,8 +113,9 @@ struct top_k_softmax_gate {
   bool weigh_with_bias = false;
 
   template <class T>
-  void route(std::span<const T> logits, std::span<const T> bias, std::span<std::int32_t> index,
-             std::span<T> weight, std::span<T> scratch) const {
+  constexpr void route(std::span<const T> logits, std::span<const T> bias,
+                       std::span<std::int32_t> index, std::span<T> weight,
+                       std::span<T> scratch) const {
     const std::span<T> biased = scratch.first(logits.size());
     for (std::size_t i = 0; i < logits.size(); ++i)
       biased[i] = bias.empty() ? logits[i] : logits[i] + bias[i];
@@ -126,9 +130,10 @@ struct top_k_softmax_gate {
   }
 
   template <class T>
-  void route_backward(std::span<const T>, std::span<const T>, std::span<const std::int32_t> index,
-                      std::span<const T> weight, std::span<const T> dweight, std::span<T> dlogits,
-                      std::span<T>) const {
+  constexpr void route_backward(std::span<const T>, std::span<const T>,
+                                std::span<const std::int32_t> index, std::span<const T> weight,
+                                std::span<const T> dweight, std::span<T> dlogits,
+                                std::span<T>) const {
     const T mean = std::inner_product(weight.begin(), weight.end(), dweight.begin(), T(0));
     std::fill(dlogits.begin(), dlogits.end(), T(0));
     for (std::size_t j = 0; j < index.size(); ++j)
@@ -136,12 +141,13 @@ struct top_k_softmax_gate {
   }
 
   template <class T>
-  void affinities(std::span<const T> logits, std::span<T> p) const {
+  constexpr void affinities(std::span<const T> logits, std::span<T> p) const {
     softmax_score().forward(logits, p);
   }
   template <class T>
-  void affinities_backward(std::span<const T> logits, std::span<const T> p, std::span<const T> dp,
-                           std::span<T> dlogits, std::span<T>) const {
+  constexpr void affinities_backward(std::span<const T> logits, std::span<const T> p,
+                                     std::span<const T> dp, std::span<T> dlogits,
+                                     std::span<T>) const {
     softmax_score().backward(logits, p, dp, dlogits);
   }
 

@@ -16,7 +16,8 @@ namespace dsr1 {
 
 /// score.forward(logits, s)                  s[i] >= 0 for every expert
 /// score.backward(logits, s, ds, dlogits)    dlogits[i] += what ds gives
-/// This is all that a gate policy of one's own usually needs; `top_k_gate` does the rest.
+/// This is all that a gate policy of one's own usually needs; `top_k_gate` does the rest. Kernels
+/// call the members, so they are constexpr (or DSR1_HOST_DEVICE).
 template <class S, class T>
 concept score_policy = requires(const S& score, std::span<const T> in, std::span<T> out) {
   score.forward(in, out);
@@ -26,15 +27,15 @@ concept score_policy = requires(const S& score, std::span<const T> in, std::span
 /// s = softmax(logits)
 struct softmax_score {
   template <class T>
-  void forward(std::span<const T> logits, std::span<T> s) const {
+  constexpr void forward(std::span<const T> logits, std::span<T> s) const {
     const T top = *std::max_element(logits.begin(), logits.end());
     T sum = 0;
     for (std::size_t i = 0; i < s.size(); ++i) sum += s[i] = std::exp(logits[i] - top);
     for (T& v : s) v /= sum;
   }
   template <class T>
-  void backward(std::span<const T>, std::span<const T> s, std::span<const T> ds,
-                std::span<T> dlogits) const {
+  constexpr void backward(std::span<const T>, std::span<const T> s, std::span<const T> ds,
+                          std::span<T> dlogits) const {
     const T mean = std::inner_product(s.begin(), s.end(), ds.begin(), T(0));
     for (std::size_t i = 0; i < s.size(); ++i) dlogits[i] += s[i] * (ds[i] - mean);
   }
@@ -43,12 +44,12 @@ struct softmax_score {
 /// s = 1 / (1 + exp(-logits)), each expert for itself (DeepSeek-V3)
 struct sigmoid_score {
   template <class T>
-  void forward(std::span<const T> logits, std::span<T> s) const {
+  constexpr void forward(std::span<const T> logits, std::span<T> s) const {
     for (std::size_t i = 0; i < s.size(); ++i) s[i] = T(1) / (T(1) + std::exp(-logits[i]));
   }
   template <class T>
-  void backward(std::span<const T>, std::span<const T> s, std::span<const T> ds,
-                std::span<T> dlogits) const {
+  constexpr void backward(std::span<const T>, std::span<const T> s, std::span<const T> ds,
+                          std::span<T> dlogits) const {
     for (std::size_t i = 0; i < s.size(); ++i) dlogits[i] += ds[i] * s[i] * (T(1) - s[i]);
   }
 };
@@ -56,13 +57,13 @@ struct sigmoid_score {
 /// s = sqrt(log(1 + exp(logits)))
 struct sqrt_softplus_score {
   template <class T>
-  void forward(std::span<const T> logits, std::span<T> s) const {
+  constexpr void forward(std::span<const T> logits, std::span<T> s) const {
     for (std::size_t i = 0; i < s.size(); ++i)
       s[i] = std::sqrt(std::max(logits[i], T(0)) + std::log1p(std::exp(-std::abs(logits[i]))));
   }
   template <class T>
-  void backward(std::span<const T> logits, std::span<const T> s, std::span<const T> ds,
-                std::span<T> dlogits) const {
+  constexpr void backward(std::span<const T> logits, std::span<const T> s, std::span<const T> ds,
+                          std::span<T> dlogits) const {
     for (std::size_t i = 0; i < s.size(); ++i) {
       if (ds[i] == T(0)) continue;  // s may be 0 far below zero, where its slope is too
       const T slope = T(1) / (T(1) + std::exp(-logits[i]));

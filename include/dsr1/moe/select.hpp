@@ -21,10 +21,10 @@ enum class group_score {
 template <class T>
 class best_of {
  public:
-  explicit best_of(std::span<std::int32_t> index, std::span<T> value)
+  constexpr explicit best_of(std::span<std::int32_t> index, std::span<T> value)
       : index_(index), value_(value) {}
 
-  void offer(std::int32_t i, T v) {
+  constexpr void offer(std::int32_t i, T v) {
     std::size_t at = filled_;
     if (filled_ == index_.size()) {
       if (!(v > value_[filled_ - 1])) return;
@@ -40,7 +40,7 @@ class best_of {
     index_[at] = i;
   }
 
-  std::size_t filled() const { return filled_; }
+  constexpr std::size_t filled() const { return filled_; }
 
  private:
   std::span<std::int32_t> index_;
@@ -50,7 +50,8 @@ class best_of {
 
 /// The indices of the largest values, best first, ties to the lowest index. `value` receives them.
 template <class T>
-void select_top(std::span<const T> scores, std::span<std::int32_t> index, std::span<T> value) {
+constexpr void select_top(std::span<const T> scores, std::span<std::int32_t> index,
+                          std::span<T> value) {
   best_of<T> best(index, value);
   for (std::size_t i = 0; i < scores.size(); ++i)
     best.offer(static_cast<std::int32_t>(i), scores[i]);
@@ -59,8 +60,9 @@ void select_top(std::span<const T> scores, std::span<std::int32_t> index, std::s
 /// The same among the `keep` best of `groups` equal groups; experts of other groups are out of the
 /// choice altogether, as if masked with minus infinity (DeepSeek-V3, arXiv 2412.19437, 2.1.2).
 template <class T>
-void select_top_in_groups(std::span<const T> scores, index_t groups, index_t keep, group_score rule,
-                          std::span<std::int32_t> index, std::span<T> value) {
+constexpr void select_top_in_groups(std::span<const T> scores, index_t groups, index_t keep,
+                                    group_score rule, std::span<std::int32_t> index,
+                                    std::span<T> value) {
   constexpr std::size_t most = 64;
   std::int32_t kept[most];
   T kept_value[most];
