@@ -88,7 +88,9 @@ __global__ __launch_bounds__(tile_threads) void attention_query_gradient(attenti
   for (index_t first = oldest / attention_block * attention_block; first < end;
        first += attention_block) {
     const index_t at = s.begin + first - s.position;
-    const auto there = [&](int j) { return first + j >= oldest && first + j < end; };
+    const int low = static_cast<int>(first < oldest ? oldest - first : 0);
+    const int high = static_cast<int>(query_tile::smaller(tile_rows, end - first));
+    const auto there = [&](int j) { return j >= low && j < high; };
     const auto key = [&](int j) { return there(j) ? c.k.row(at + j) + g * d : nullptr; };
     const auto value = [&](int j) { return there(j) ? c.v.row(at + j) + g * size : nullptr; };
     T dp[warp_rows], p[warp_rows];
@@ -103,7 +105,7 @@ __global__ __launch_bounds__(tile_threads) void attention_query_gradient(attenti
       else
         p[i] = 0;
     }
-    accumulate_rows(sum, m, p, key, section, d, few, d <= tile_chunk<T>);
+    accumulate_rows(sum, m, p, key, section, d, few, d <= tile_chunk<T>, low, high);
   }
 #pragma unroll
   for (int i = 0; i < warp_rows; ++i) {
@@ -180,9 +182,9 @@ __global__ __launch_bounds__(tile_threads) void attention_key_gradient(attention
       if constexpr (!Values) p[i] = seen ? p[i] * scale * (dp[i] - projection) : T(0);
     }
     if constexpr (Values)
-      accumulate_rows(sum, m, p, dout, section, size, false, false);
+      accumulate_rows(sum, m, p, dout, section, size, false, false, 0, tile.rows);
     else
-      accumulate_rows(sum, m, p, query, section, d, false, d <= tile_chunk<T>);
+      accumulate_rows(sum, m, p, query, section, d, false, d <= tile_chunk<T>, 0, tile.rows);
   }
 #pragma unroll
   for (int i = 0; i < warp_rows; ++i) {

@@ -128,7 +128,9 @@ __global__ __launch_bounds__(tile_threads) void attention(attention_call<T> c) {
       }
     }
     const index_t row = c.row_of_block(s, first);
-    const auto there = [&](int j) { return first + j >= oldest && first + j < end; };
+    const int low = static_cast<int>(first < oldest ? oldest - first : 0);
+    const int high = static_cast<int>(query_tile::smaller(tile_rows, end - first));
+    const auto there = [&](int j) { return j >= low && j < high; };
     const auto key = [&](int j) { return there(j) ? c.kv.keys.row(row + j) + g * d : nullptr; };
     const auto value = [&](int j) {
       return there(j) ? c.kv.values.row(row + j) + g * size : nullptr;
@@ -156,7 +158,7 @@ __global__ __launch_bounds__(tile_threads) void attention(attention_call<T> c) {
         p[i] = 0;
       }
     }
-    accumulate_rows(values, m, p, value, section, size, few, false);
+    accumulate_rows(values, m, p, value, section, size, few, false, low, high);
 
     const index_t segment = first / attention_segment * attention_segment;
     fresh = first + attention_block == segment + attention_segment;

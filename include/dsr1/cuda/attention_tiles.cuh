@@ -154,10 +154,10 @@ __device__ void scores_of(T (&s)[warp_rows], tile_memory<T>& m, Row&& row, Colum
 }
 
 template <int Rows, int Width, int At, int Columns, class T>
-__device__ void add_rows(T (&sum)[warp_rows][Columns], const tile_memory<T>& m) {
+__device__ void add_rows(T (&sum)[warp_rows][Columns], const tile_memory<T>& m, int low, int high) {
   constexpr int stride = tile_memory<T>::stride;
 #pragma unroll 1
-  for (int j = 0; j < tile_rows; j += pack<T>::size) {
+  for (int j = low / pack<T>::size * pack<T>::size; j < high; j += pack<T>::size) {
     pack<T> w[Rows];
 #pragma unroll
     for (int i = 0; i < Rows; ++i)
@@ -174,12 +174,12 @@ __device__ void add_rows(T (&sum)[warp_rows][Columns], const tile_memory<T>& m) 
 }
 
 /// sum[i][c] += sum over j of the weight of (row_of_warp(i), j) times column
-/// first + lane_number() + 32 c of x(j), where lane j gives the weights of its column; `kept`: all
-/// columns of x are in m.columns already.
+/// first + lane_number() + 32 c of x(j), where lane j gives the weights of its column; they are
+/// zero below `low` and from `high` on. `kept`: all columns of x are in m.columns already.
 template <int At = 0, class T, int Columns, class X>
 __device__ void accumulate_rows(T (&sum)[warp_rows][Columns], tile_memory<T>& m,
                                 const T (&weight)[warp_rows], X&& x, index_t first, index_t size,
-                                bool few, bool kept) {
+                                bool few, bool kept, int low, int high) {
   constexpr int parts = tile_chunk<T> / warp_size;
   constexpr int width = Columns - At < parts ? Columns - At : parts;
   if constexpr (At == 0) {
@@ -197,12 +197,12 @@ __device__ void accumulate_rows(T (&sum)[warp_rows][Columns], tile_memory<T>& m,
       __syncthreads();
     }
     if (few)
-      add_rows<2, width, At>(sum, m);
+      add_rows<2, width, At>(sum, m, low, high);
     else
-      add_rows<warp_rows, width, At>(sum, m);
+      add_rows<warp_rows, width, At>(sum, m, low, high);
   }
   if constexpr (At + width < Columns)
-    accumulate_rows<At + width>(sum, m, weight, x, first, size, few, kept);
+    accumulate_rows<At + width>(sum, m, weight, x, first, size, few, kept, low, high);
 }
 
 }  // namespace cuda_kernels
@@ -232,7 +232,9 @@ view<const cuda_kernels::attention_run, 1> runs_on_device(Ctx& ctx,
 /// 32 times it are shared out to several blocks of threads, each of which makes the scores.
 template <class F>
 void with_lane_columns(index_t size, F&& f) {
-  if (size <= 64)
+  if (size <= 32)
+    f(std::integral_constant<int, 1>());
+  else if (size <= 64)
     f(std::integral_constant<int, 2>());
   else if (size <= 128)
     f(std::integral_constant<int, 4>());
