@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Rotary positions, the key-value cache and window attention with sinks on a CUDA device.
+#pragma once
+
+#include <dsr1/cuda/attention_backward.cuh>
+#include <dsr1/cuda/attention_forward.cuh>
+
+namespace dsr1 {
+
+namespace cuda_kernels {
+
+/// One thread per pair.
+template <class T>
+__global__ void rotate(view<T, 2> x, index_t head_dim, bool halves, view<const T, 2> cosine,
+                       view<const T, 2> sine, view<const attention_run, 1> runs, T sign) {
+  const index_t half = head_dim / 2, pairs = x.columns() / 2, n = thread_number();
+  if (n >= x.rows() * pairs) return;
+  const index_t t = n / pairs, head = n % pairs / half, i = n % half;
+  const sequence s = run_of(runs, &attention_run::rows, t).s;
+  const index_t position = s.position + t - s.begin;
+  T* const pair = x.row(t) + head * head_dim + (halves ? i : 2 * i);
+  const index_t other = halves ? half : 1;
+  const T a = pair[0], b = pair[other], c = cosine(position, i), d = sine(position, i) * sign;
+  pair[0] = std::fma(-b, d, a * c);
+  pair[other] = std::fma(a, d, b * c);
+}
+
+template <class T>
+__global__ void store_cache(view<const T, 2> x, view<const attention_run, 1> runs, index_t ring,
+                            view<T, 2> cache) {
+  const index_t n = thread_number();
+  if (n >= x.size()) return;
+  const index_t t = n / x.columns(), column = n % x.columns();
+  const sequence s = run_of(runs, &attention_run::rows, t).s;
+  cache(s.slot * ring + (s.position + t - s.begin) % ring, column) = x(t, column);
+}
+
+}  // namespace cuda_kernels
+
+/// The group `attention_ops` of the backend contract. Milakov and Gimelshein 2018 (arXiv
+/// 1805.02867) for the online softmax, Dao 2023 (arXiv 2307.08691) for the blocked backward pass.
+/// No operation waits for the device.
+struct cuda_attention {
+  template <class Ctx, class T>
+  static void rotate(Ctx& ctx, view<T, 2> x, index_t head_dim, rope_layout layout,
+                     view<const T, 2> cosine, view<const T, 2> sine,
+                     const sequence_layout& sequences, bool inverse) {
+    expects(head_dim > 0 && head_dim % 2 == 0 && x.columns() % head_dim == 0 &&
+                cosine.columns() >= head_dim / 2 && same_extents(cosine, sine),
+            "rotate of ", extents_text(x), " by tables ", extents_text(cosine), " and ",
+            extents_text(sine), " in heads of ", head_dim);
+    expects_cover(sequences, x.rows());
+    for (index_t i = 0; i < sequences.count(); ++i) {
+      const sequence s = sequences[i];
+      const index_t beyond = std::max<index_t>(0, cosine.rows() - s.position);
+      expects(s.length <= beyond, "position ", s.position + beyond, " of row ", s.begin + beyond,
+              " is beyond the rotation table of ", cosine.rows(), " positions");
+    }
+    const workspace::scope scope(ctx.workspace());
+    cuda_kernels::attention_run last;
+    const auto runs = runs_on_device(ctx, sequences, 1, last);
+    launch_each(ctx, "rotate", x.size() / 2, cuda_kernels::rotate<T>, x, head_dim,
+                layout == rope_layout::half_split, cosine, sine, runs, inverse ? T(-1) : T(1));
+  }
+
+  template <class Ctx, class T>
+  static void store_cache(Ctx& ctx, view<const T, 2> x, const sequence_layout& sequences,
+                          index_t ring, view<T, 2> cache) {
+    expects(ring > 0 && x.columns() == cache.columns(), "store_cache of ", extents_text(x),
+            " into a ring of ", ring, " rows of ", extents_text(cache));
+    for (index_t i = 0; i < sequences.count(); ++i)
+      expects(sequences[i].length <= ring, "sequence ", i, " stores ", sequences[i].length,
+              " rows at once in a ring of ", ring);
+    expects_cover(sequences, x.rows());
+    for (index_t i = 0; i < sequences.count(); ++i)
+      expects(sequences[i].length == 0 || sequences[i].slot < cache.rows() / ring, "cache slot ",
+              sequences[i].slot, " is beyond the ", cache.rows() / ring, " slots of the cache");
+    const workspace::scope scope(ctx.workspace());
+    cuda_kernels::attention_run last;
+    const auto runs = runs_on_device(ctx, sequences, 1, last);
+    launch_each(ctx, "store_cache", x.size(), cuda_kernels::store_cache<T>, x, runs, ring, cache);
+  }
+
+  template <class Ctx, class T>
+  static void attention(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
+                        const key_values<T>& kv, view<const T, 1> sinks,
+                        const sequence_layout& sequences, view<T, 2> y, view<T, 2> lse) {
+    check<T>(e, q, kv, sinks, sequences, y, lse);
+    attention_forward(ctx, e, q, kv, sinks, sequences, y, lse);
+  }
+
+  template <class Ctx, class T>
+  static void attention_backward(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
+                                 const key_values<T>& kv, view<const T, 1> sinks,
+                                 const sequence_layout& sequences, view<const T, 2> y,
+                                 view<const T, 2> lse, view<const T, 2> dy, view<T, 2> dq,
+                                 view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
+    expects(kv.ring == 0, "attention_backward from a cache; train without one");
+    check<T>(e, q, kv, sinks, sequences, y, lse);
+    expects(same_extents(y, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
+                same_extents(kv.values, dv) && (!sinks.data || same_extents(sinks, dsinks)),
+            "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
+            extents_text(kv.values), ", y ", extents_text(y), ": dy ", extents_text(dy), ", dq ",
+            extents_text(dq), ", dk ", extents_text(dk), ", dv ", extents_text(dv), ", dsinks ",
+            extents_text(dsinks));
+    attention_gradient(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv, dsinks, add);
+  }
+
+ private:
+  template <class T>
+  static void check(const attention_extents& e, const view<const T, 2>& q, const key_values<T>& kv,
+                    const view<const T, 1>& sinks, const sequence_layout& sequences,
+                    const view<const T, 2>& y, const view<const T, 2>& lse) {
+    expects(e.heads > 0 && e.kv_heads > 0 && e.heads % e.kv_heads == 0, "attention with ", e.heads,
+            " heads and ", e.kv_heads, " key-value heads, expected a multiple");
+    const index_t size = e.value_size();
+    expects(e.value_dim >= 0, "attention with a value_dim of ", e.value_dim,
+            ", expected 0 (head_dim) or more");
+    expects(q.columns() == e.heads * e.head_dim && kv.keys.columns() == e.kv_heads * e.head_dim &&
+                kv.values.columns() == e.kv_heads * size && kv.keys.rows() == kv.values.rows() &&
+                (kv.ring > 0 || kv.keys.rows() == q.rows()),
+            "attention of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
+            extents_text(kv.values), " with ", e.heads, " and ", e.kv_heads, " heads of ",
+            e.head_dim, ", values of ", size);
+    expects(y.rows() == q.rows() && y.columns() == e.heads * size && lse.rows() == q.rows() &&
+                lse.columns() == e.heads,
+            "attention of q ", extents_text(q), " into y ", extents_text(y), " and lse ",
+            extents_text(lse), " of ", e.heads, " heads, values of ", size);
+    expects(sinks.data == nullptr || sinks.rows() == e.heads, "attention: ", sinks.rows(),
+            " sinks for ", e.heads, " heads");
+    expects(kv.ring % attention_block == 0, "a cache ring of ", kv.ring,
+            " rows, expected a multiple of ", attention_block);
+    expects_cover(sequences, q.rows());
+    for (index_t i = 0; kv.ring > 0 && i < sequences.count(); ++i) {
+      const sequence s = sequences[i];
+      expects(s.slot < kv.keys.rows() / kv.ring, "cache slot ", s.slot, " is beyond the ",
+              kv.keys.rows() / kv.ring, " slots of the cache");
+      const index_t seen = s.position + s.length;
+      const index_t kept = e.window > 0 ? std::min(seen, e.window - 1 + s.length) : seen;
+      expects(kept <= kv.ring, "sequence ", i, " needs ", kept, " positions at once, a ring has ",
+              kv.ring);
+    }
+  }
+};
+
+}  // namespace dsr1
