@@ -14,12 +14,12 @@ struct bf16 {
   std::uint16_t bits = 0;
 
   bf16() = default;
-  explicit bf16(float value) noexcept {
+  constexpr explicit bf16(float value) noexcept {
     const auto u = std::bit_cast<std::uint32_t>(value);
-    bits = std::isnan(value) ? static_cast<std::uint16_t>((u >> 16) | 0x40u)
-                             : static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    bits = value != value ? static_cast<std::uint16_t>((u >> 16) | 0x40u)
+                          : static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
   }
-  explicit operator float() const noexcept {
+  constexpr explicit operator float() const noexcept {
     return std::bit_cast<float>(std::uint32_t{bits} << 16);
   }
 };
