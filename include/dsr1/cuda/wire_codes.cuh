@@ -70,19 +70,23 @@ __device__ bool wire_aligned(const void* p) {
   return reinterpret_cast<std::uintptr_t>(p) % Alignment == 0;
 }
 
-/// A copy whose addresses are multiples of Alignment, which makes it one access of that width.
+/// Copies whose addresses are multiples of Alignment, which makes them accesses of that width. (The
+/// pointers to void are for nvcc 13, which fails where the assumption is of another pointer.)
 template <int Alignment, class T, int N>
-__device__ void wire_read(const void* from, T (&to)[N]) {
+__device__ void wire_read(const T* from, T (&to)[N]) {
 #pragma unroll
-  for (int i = 0; i < N; i += Alignment / static_cast<int>(sizeof(T)))
-    std::memcpy(to + i, __builtin_assume_aligned(static_cast<const T*>(from) + i, Alignment),
-                Alignment);
+  for (int i = 0; i < N; i += Alignment / static_cast<int>(sizeof(T))) {
+    const void* const p = from + i;
+    std::memcpy(to + i, __builtin_assume_aligned(p, Alignment), Alignment);
+  }
 }
 template <int Alignment, class T, int N>
-__device__ void wire_write(void* to, const T (&from)[N]) {
+__device__ void wire_write(T* to, const T (&from)[N]) {
 #pragma unroll
-  for (int i = 0; i < N; i += Alignment / static_cast<int>(sizeof(T)))
-    std::memcpy(__builtin_assume_aligned(static_cast<T*>(to) + i, Alignment), from + i, Alignment);
+  for (int i = 0; i < N; i += Alignment / static_cast<int>(sizeof(T))) {
+    void* const p = to + i;
+    std::memcpy(__builtin_assume_aligned(p, Alignment), from + i, Alignment);
+  }
 }
 
 /// The first numbers of a lane; zeros for those that it has not.
@@ -104,8 +108,9 @@ __device__ void wire_store(T* to, int count, const T (&from)[wire_each]) {
 template <int N>
 __device__ void wire_load_bytes(const std::byte* from, int bytes, std::uint32_t (&to)[N]) {
   constexpr int whole = 4 * N, most = whole < 16 ? whole : 16;
-  if (bytes == whole && wire_aligned<most>(from)) return wire_read<most>(from, to);
-  if (bytes == whole && wire_aligned<4>(from)) return wire_read<4>(from, to);
+  const auto* const words = reinterpret_cast<const std::uint32_t*>(from);
+  if (bytes == whole && wire_aligned<most>(from)) return wire_read<most>(words, to);
+  if (bytes == whole && wire_aligned<4>(from)) return wire_read<4>(words, to);
 #pragma unroll
   for (int i = 0; i < whole; ++i) {
     if (i % 4 == 0) to[i / 4] = 0;
@@ -115,8 +120,9 @@ __device__ void wire_load_bytes(const std::byte* from, int bytes, std::uint32_t 
 template <int N>
 __device__ void wire_store_bytes(std::byte* to, int bytes, const std::uint32_t (&from)[N]) {
   constexpr int whole = 4 * N, most = whole < 16 ? whole : 16;
-  if (bytes == whole && wire_aligned<most>(to)) return wire_write<most>(to, from);
-  if (bytes == whole && wire_aligned<4>(to)) return wire_write<4>(to, from);
+  auto* const words = reinterpret_cast<std::uint32_t*>(to);
+  if (bytes == whole && wire_aligned<most>(to)) return wire_write<most>(words, from);
+  if (bytes == whole && wire_aligned<4>(to)) return wire_write<4>(words, from);
 #pragma unroll
   for (int i = 0; i < whole; ++i)
     if (i < bytes) to[i] = static_cast<std::byte>(from[i / 4] >> i % 4 * 8 & 255);
