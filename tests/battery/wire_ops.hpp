@@ -175,14 +175,19 @@ std::vector<std::byte> wire_bytes(Ctx& ctx, const wire_format& f, view<const T, 
                                   std::uint64_t first) {
   // One byte of somebody else before, between and behind the rows; and no alignment.
   const index_t width = f.bytes(x.columns());
-  std::vector<std::byte> all(at(x.rows() * (width + 1) + 1), std::byte{0xee}), out;
-  view<std::byte, 2> to(all.data() + 1, x.rows(), width);
+  const dsr1::workspace::scope scope(ctx.workspace());
+  const device_vector<Ctx, std::byte> there(
+      ctx, std::vector<std::byte>(at(x.rows() * (width + 1) + 1), std::byte{0xee}));
+  view<std::byte, 2> to(there.out().data + 1, x.rows(), width);
   to.stride = width + 1;
   Ctx::backend::wire_pack(ctx, f, x, residual, random, first, to);
+  const auto all = there.host();
+  std::vector<std::byte> out;
   for (index_t r = 0; r < x.rows(); ++r) {
-    out.insert(out.end(), to.row(r), to.row(r) + width);
-    REQUIRE(to.row(r)[-1] == std::byte{0xee});
-    REQUIRE(to.row(r)[width] == std::byte{0xee});
+    const auto row = all.begin() + 1 + r * (width + 1);
+    out.insert(out.end(), row, row + width);
+    REQUIRE(row[-1] == std::byte{0xee});
+    REQUIRE(row[width] == std::byte{0xee});
   }
   return out;
 }
@@ -221,7 +226,8 @@ void wire(Ctx& ctx) {
       const auto bytes = wire_bytes<Ctx, T>(ctx, f, a.in(), error.out(), random, first);
       check_same(bytes, expected, what);
       const device_matrix<Ctx, T> y(ctx, rows, n, around), z(ctx, rows, n, x, around);
-      const view<const std::byte, 2> coded(bytes.data(), rows, f.bytes(n));
+      const device_vector<Ctx, std::byte> there(ctx, bytes);
+      const auto coded = there.in().reshaped(rows, f.bytes(n));
       Ctx::backend::wire_unpack(ctx, f, coded, y.out());
       Ctx::backend::wire_unpack_add(ctx, f, coded, z.out());
       const auto left = error.host(), plain = y.host(), added = z.host();
@@ -241,7 +247,7 @@ void wire(Ctx& ctx) {
 /// A number that is not finite marks its block, and no other.
 template <class T, class Ctx>
 void wire_not_finite(Ctx& ctx) {
-  const T infinity = std::numeric_limits<T>::infinity();
+  const T infinity = std::numeric_limits<T>::infinity(), zero = 0;
   for (const wire_format& f : wire_formats())
     for (const T bad : {std::numeric_limits<T>::quiet_NaN(), infinity, -infinity, T(0x1p127f)}) {
       ctx.workspace().reset();
@@ -250,8 +256,8 @@ void wire_not_finite(Ctx& ctx) {
       const device_matrix<Ctx, T> a(ctx, 1, 700, x), e(ctx, 1, 700, std::vector<T>(700, T(0.25)));
       const auto bytes = wire_bytes<Ctx, T>(ctx, f, a.in(), e.out(), dsr1::random_stream(1), 0);
       const device_matrix<Ctx, T> y(ctx, 1, 700);
-      Ctx::backend::wire_unpack(ctx, f, view<const std::byte, 2>(bytes.data(), 1, f.bytes(700)),
-                                y.out());
+      const device_vector<Ctx, std::byte> there(ctx, bytes);
+      Ctx::backend::wire_unpack(ctx, f, there.in().reshaped(1, f.bytes(700)), y.out());
       const auto decoded = y.host(), residual = e.host();
       const index_t block = f.scaled() ? f.block : 1;
       for (index_t i = 0; i < 700; ++i) {
@@ -272,9 +278,9 @@ void wire_not_finite(Ctx& ctx) {
     CHECK(Ctx::backend::first_not_finite(ctx, v.in()) == -1);
     for (const index_t i : {index_t{0}, n / 3, n - 1})
       if (i >= 0 && i < n) {
-        v.out()[i] = infinity;
+        Ctx::backend::upload(ctx, &infinity, v.out().slice_rows(i, 1));
         CHECK(Ctx::backend::first_not_finite(ctx, v.in()) == i);
-        v.out()[i] = 0;
+        Ctx::backend::upload(ctx, &zero, v.out().slice_rows(i, 1));
       }
   }
 }

@@ -14,10 +14,13 @@ namespace {
 
 using part = cuda_part<cuda_tensor>;
 
+// [each]
 __global__ void numbers(view<index_t, 1> x) {
   if (const index_t i = thread_number(); i < x.rows()) x[i] = i;
 }
+// [/each]
 
+// [barrier]
 /// Each thread reads what its mirror image wrote; wrong without the barrier.
 __global__ void mirrored(view<int, 1> x, int first, bool barrier) {
   __shared__ int kept[64];
@@ -25,6 +28,7 @@ __global__ void mirrored(view<int, 1> x, int first, bool barrier) {
   if (barrier) __syncthreads();
   x[threadIdx.x] = kept[63 - threadIdx.x];
 }
+// [/barrier]
 
 __global__ void half_a_barrier() {
   if (threadIdx.x < 32) __syncthreads();
@@ -38,12 +42,14 @@ __global__ void half_a_mask() { __syncwarp(0xffffu); }
 
 TEST_CASE("cuda launch: every element has one thread, and nothing runs for none", "[cuda]") {
   context<part> ctx;
+  // [run]
   for (const index_t n : {0, 1, 255, 256, 257, 5000}) {
     const battery::device_vector<context<part>, index_t> x(ctx, n);
     launch_each(ctx, "numbers", n, numbers, x.out());
     const auto host = x.host();
     for (index_t i = 0; i < n; ++i) REQUIRE(host[static_cast<std::size_t>(i)] == i);
   }
+  // [/run]
 }
 
 TEST_CASE("cuda launch: shared memory and barriers", "[cuda]") {
@@ -84,10 +90,12 @@ TEST_CASE("cuda launch: the played device finds what a device would not forgive"
       wrong = wrong || host[i] != 10 * round + 63 - static_cast<int>(i);
   }
   CHECK(wrong);
+  // [misuse]
   const auto run = [&](void (*kernel)()) { launch(ctx, "wrong", 1, 64, kernel); };
   CHECK_THROWS_AS(run(half_a_barrier), host_cuda::misuse);
   CHECK_THROWS_AS(run(half_a_warp), host_cuda::misuse);
   CHECK_THROWS_AS(run(half_a_mask), host_cuda::misuse);
+  // [/misuse]
   launch(ctx, "mirrored", 1, 64, mirrored, x.out(), 0, true);  // goes on after a wrong one
   std::vector<int> host(64);
   CHECK(mentions(message_of([&] { part::upload(ctx, host.data(), view<int, 1>(host.data(), 64)); }),

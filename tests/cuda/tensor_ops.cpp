@@ -9,6 +9,7 @@
 
 using namespace dsr1;
 
+// [battery]
 using backend = cuda_part<cuda_tensor>;
 static_assert(tensor_ops<context<backend>, float> && tensor_ops<context<backend>, double>);
 
@@ -20,3 +21,4 @@ TEMPLATE_TEST_CASE("cuda tensor_ops: battery", "[cuda]", float, double) {
   battery::dot<TestType>(ctx);
   battery::tensor_errors<TestType>(ctx);
 }
+// [/battery]

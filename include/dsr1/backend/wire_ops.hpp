@@ -84,6 +84,17 @@ inline void validate(const wire_format& f) {
           " is set; expected it unset");
 }
 
+/// The check of the operations below: throws `error` unless `bytes` are as many as x takes.
+template <class X, class B>
+void expect_wire_bytes(const char* name, const wire_format& f, const view<X, 2>& x,
+                       const view<B, 2>& bytes) {
+  validate(f);
+  if (bytes.rows() != x.rows() || bytes.columns() != f.bytes(x.columns()))  // no text otherwise
+    throw error(text(name, " of ", extents_text(x), " numbers in ", f.text(), ": the bytes are ",
+                     extents_text(bytes), ", expected [", x.rows(), ", ", f.bytes(x.columns()),
+                     "]"));
+}
+
 /// A block whose largest magnitude is below this counts as zeros: its scale would lose bits.
 inline constexpr float wire_smallest = 0x1p-100f;
 /// A block with a magnitude of this or more counts as not finite: decoding might overflow.

@@ -17,7 +17,7 @@ struct cpu_wire {
   template <class Ctx, class T>
   static void wire_pack(Ctx& ctx, const wire_format& f, view<const T, 2> x, view<T, 2> residual,
                         const random_stream& random, std::uint64_t first, view<std::byte, 2> to) {
-    expect_bytes("wire_pack", f, x, to);
+    expect_wire_bytes("wire_pack", f, x, to);
     expects(residual.data == nullptr || same_extents(x, residual), "wire_pack: the residual is ",
             extents_text(residual), ", expected ", extents_text(x), " as the numbers");
     const index_t n = x.columns();
@@ -38,13 +38,13 @@ struct cpu_wire {
   template <class Ctx, class T>
   static void wire_unpack(Ctx& ctx, const wire_format& f, view<const std::byte, 2> from,
                           view<T, 2> y) {
-    expect_bytes("wire_unpack", f, y, from);
+    expect_wire_bytes("wire_unpack", f, y, from);
     unpack(ctx, f, from, y, false);
   }
   template <class Ctx, class T>
   static void wire_unpack_add(Ctx& ctx, const wire_format& f, view<const std::byte, 2> from,
                               view<T, 2> y) {
-    expect_bytes("wire_unpack_add", f, y, from);
+    expect_wire_bytes("wire_unpack_add", f, y, from);
     unpack(ctx, f, from, y, true);
   }
 
@@ -68,16 +68,6 @@ struct cpu_wire {
 
  private:
   static constexpr index_t task = 32'768;  // numbers
-
-  template <class X, class B>
-  static void expect_bytes(const char* name, const wire_format& f, const view<X, 2>& x,
-                           const view<B, 2>& bytes) {
-    validate(f);
-    if (bytes.rows() != x.rows() || bytes.columns() != f.bytes(x.columns()))  // no text otherwise
-      throw error(text(name, " of ", extents_text(x), " numbers in ", f.text(), ": the bytes are ",
-                       extents_text(bytes), ", expected [", x.rows(), ", ", f.bytes(x.columns()),
-                       "]"));
-  }
 
   template <class Ctx, class F>
   static void parallel(Ctx& ctx, index_t numbers, index_t tasks, F&& f) {
