@@ -5,9 +5,9 @@
 
 #include <cmath>
 #include <type_traits>
-#include <vector>
 
 #include <dsr1/backend/linear_ops.hpp>
+#include <dsr1/cuda/groups.cuh>
 #include <dsr1/cuda/launch.cuh>
 #include <dsr1/cuda/warp.cuh>
 
@@ -28,19 +28,6 @@ struct product {
   index_t c_stride;
   const T* bias;
 };
-
-/// The first of the ascending ends that is above i.
-__device__ inline index_t group_of(view<const index_t, 1> ends, index_t i) {
-  index_t low = 0, high = ends.rows();
-  while (low < high) {
-    const index_t middle = (low + high) / 2;
-    if (ends[middle] > i)
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return low;
-}
 
 /// Which product a block works on, and the tile of rows and of columns there.
 template <class T>
@@ -66,17 +53,16 @@ struct products_by_rows {
   bool transpose;
   view<T, 2> c;
   view<const T, 2> bias;
-  view<const index_t, 1> ends, tile_ends;  ///< of the rows and of the tiles of the groups
+  device_groups groups;
   __device__ block_product<T> at(index_t block, int, int columns) const {
-    const index_t across = ceil_div(c.columns(), index_t{columns}), tile = block / across;
-    const index_t g = group_of(tile_ends, tile), begin = g == 0 ? 0 : ends[g - 1];
-    const index_t rows = ends[g] - begin;
-    matrix<const T> w = b[g];
+    const index_t across = ceil_div(c.columns(), index_t{columns});
+    const group_tile tile = groups.tile(block / across);
+    matrix<const T> w = b[tile.group];
     if (transpose) w = w.transposed();
-    return {
-        {a.slice_rows(begin, rows), w, c.row(begin), c.stride, bias.data ? bias.row(g) : nullptr},
-        tile - (g == 0 ? 0 : tile_ends[g - 1]),
-        block % across};
+    return {{a.slice_rows(tile.begin, tile.end - tile.begin), w, c.row(tile.begin), c.stride,
+             bias.data ? bias.row(tile.group) : nullptr},
+            tile.number,
+            block % across};
   }
 };
 
@@ -85,11 +71,11 @@ template <class T>
 struct products_by_sums {
   view<const T, 2> a, b;
   view<T, 3> c;
-  view<const index_t, 1> ends;
+  device_groups groups;
   __device__ block_product<T> at(index_t block, int rows, int columns) const {
     const index_t across = ceil_div(b.columns(), index_t{columns});
     const index_t tiles = ceil_div(a.columns(), index_t{rows}) * across, g = block / tiles;
-    const index_t begin = g == 0 ? 0 : ends[g - 1], count = ends[g] - begin;
+    const index_t begin = groups.begin(g), count = groups.end(g) - begin;
     const matrix<const T> left = a.slice_rows(begin, count);
     return {{left.transposed(), b.slice_rows(begin, count), c.row(g), c.extents[2], nullptr},
             block % tiles / across,
@@ -216,14 +202,12 @@ inline constexpr int sum_rows = 128, sum_columns = 32, sum_down = 8;
 
 /// parts[i] = the sum of the i-th run of up to sum_rows rows, which belongs to one group.
 template <class T>
-__global__ void column_sum_parts(view<const T, 2> x, view<const index_t, 1> ends,
-                                 view<const index_t, 1> part_ends, view<T, 2> parts) {
+__global__ void column_sum_parts(view<const T, 2> x, device_groups groups, view<T, 2> parts) {
   __shared__ T sums[sum_down][sum_columns];
   const index_t across = ceil_div(x.columns(), index_t{sum_columns}), part = blockIdx.x / across;
-  const index_t g = group_of(part_ends, part);
-  const index_t begin =
-      (g == 0 ? 0 : ends[g - 1]) + (part - (g == 0 ? 0 : part_ends[g - 1])) * sum_rows;
-  const index_t end = begin + sum_rows < ends[g] ? begin + sum_rows : ends[g];
+  const group_tile tile = groups.tile(part);
+  const index_t begin = tile.begin + tile.number * sum_rows;
+  const index_t end = begin + sum_rows < tile.end ? begin + sum_rows : tile.end;
   const int down = warp_number(), lane = lane_number();
   const index_t column = blockIdx.x % across * sum_columns + lane;
   T sum = 0;
@@ -237,13 +221,13 @@ __global__ void column_sum_parts(view<const T, 2> x, view<const index_t, 1> ends
 }
 
 template <class T>
-__global__ void column_sum_join(view<const T, 2> parts, view<const index_t, 1> part_ends,
-                                view<T, 2> y, bool add) {
+__global__ void column_sum_join(view<const T, 2> parts, device_groups groups, view<T, 2> y,
+                                bool add) {
   const index_t i = thread_number();
   if (i >= y.size()) return;
   const index_t g = i / y.columns(), column = i % y.columns();
   T sum = 0;
-  for (index_t part = g == 0 ? 0 : part_ends[g - 1]; part < part_ends[g]; ++part)
+  for (index_t part = groups.first_tile(g); part < groups.first_tile(g + 1); ++part)
     sum += parts(part, column);
   T& to = y(g, column);
   to = add ? to + sum : sum;
@@ -295,10 +279,9 @@ struct cuda_linear {
     for (index_t g = 0; g < groups.count(); ++g) active += groups.length(g) > 0;
     with_tile<T>(ceil_div(c.rows(), active), outer, active, [&](auto tile) {
       const workspace::scope scope(ctx.workspace());
-      const auto table = group_table(ctx, groups, tile.rows);
-      const cuda_kernels::products_by_rows<T> all = {a,    b,        transpose_b, c,
-                                                     bias, table[0], table[1]};
-      run<T>(ctx, "m_grouped_matmul", tile, tiles_of(groups, tile.rows), outer, all, false);
+      const device_groups there = on_device(ctx, groups, tile.rows);
+      const cuda_kernels::products_by_rows<T> all = {a, b, transpose_b, c, bias, there};
+      run<T>(ctx, "m_grouped_matmul", tile, there.tiles, outer, all, false);
     });
   }
 
@@ -314,7 +297,7 @@ struct cuda_linear {
     if (c.empty()) return;
     with_tile<T>(a.columns(), b.columns(), groups.count(), [&](auto tile) {
       const workspace::scope scope(ctx.workspace());
-      const cuda_kernels::products_by_sums<T> all = {a, b, c, group_table(ctx, groups, 1)[0]};
+      const cuda_kernels::products_by_sums<T> all = {a, b, c, on_device(ctx, groups, 1)};
       run<T>(ctx, "k_grouped_matmul", tile,
              groups.count() * ceil_div(a.columns(), index_t{tile.rows}), b.columns(), all,
              add == accumulate::yes);
@@ -331,12 +314,11 @@ struct cuda_linear {
     using namespace cuda_kernels;
     if (y.empty()) return;
     const workspace::scope scope(ctx.workspace());
-    const auto table = group_table(ctx, groups, sum_rows);
-    const index_t count = tiles_of(groups, sum_rows);
-    const auto parts = ctx.template take<T>(count, x.columns());
-    launch(ctx, "grouped_column_sum", count * ceil_div(x.columns(), index_t{sum_columns}),
-           sum_down * warp_size, column_sum_parts<T>, x, table[0], table[1], parts);
-    launch_each(ctx, "grouped_column_sum", y.size(), column_sum_join<T>, parts, table[1], y,
+    const device_groups there = on_device(ctx, groups, sum_rows);
+    const auto parts = ctx.template take<T>(there.tiles, x.columns());
+    launch(ctx, "grouped_column_sum", there.tiles * ceil_div(x.columns(), index_t{sum_columns}),
+           sum_down * warp_size, column_sum_parts<T>, x, there, parts);
+    launch_each(ctx, "grouped_column_sum", y.size(), column_sum_join<T>, parts, there, y,
                 add == accumulate::yes);
   }
 
@@ -358,23 +340,6 @@ struct cuda_linear {
       if (count * ceil_div(rows, index_t{128}) * ceil_div(columns, index_t{128}) >= enough)
         return f(product_tile<128, 128, 8, 8>());
     f(product_tile<64, 64, 4, 4>());
-  }
-
-  static index_t tiles_of(const row_groups& groups, index_t rows) {
-    index_t count = 0;
-    for (index_t g = 0; g < groups.count(); ++g) count += ceil_div(groups.length(g), rows);
-    return count;
-  }
-
-  /// [2, groups]: the ends of the groups in rows, and in tiles of so many rows.
-  template <class Ctx>
-  static view<const index_t, 2> group_table(Ctx& ctx, const row_groups& groups, index_t rows) {
-    std::vector<index_t> host;
-    host.reserve(static_cast<std::size_t>(2 * groups.count()));
-    for (index_t g = 0; g < groups.count(); ++g) host.push_back(groups.end(g));
-    for (index_t g = 0, tiles = 0; g < groups.count(); ++g)
-      host.push_back(tiles += ceil_div(groups.length(g), rows));
-    return on_device(ctx, std::span<const index_t>(host)).reshaped(index_t{2}, groups.count());
   }
 };
 
