@@ -337,8 +337,8 @@ struct cuda_linear {
     constexpr index_t enough = 96;  // blocks: the larger devices have some 100 multiprocessors
     if (rows <= 16) return f(product_tile<16, 64, 2, 4>());
     if constexpr (std::is_same_v<T, float>)
-      if (count * ceil_div(rows, index_t{128}) * ceil_div(columns, index_t{128}) >= enough)
-        return f(product_tile<128, 128, 8, 8>());
+      if (count * ceil_div(rows, index_t{128}) * ceil_div(columns, index_t{64}) >= enough)
+        return f(product_tile<128, 64, 8, 4>());
     f(product_tile<64, 64, 4, 4>());
   }
 };
