@@ -44,6 +44,15 @@ inline coded_tensor in_parts(const coded_tensor& w, index_t count, bool alternat
   return out;
 }
 
+/// Where the backend wants coded tensors: in memory of its own, when it has any.
+template <class Ctx>
+coded_tensor resident(Ctx& ctx, const coded_tensor& w) {
+  if constexpr (requires { Ctx::backend::resident(ctx, w); })
+    return Ctx::backend::resident(ctx, w);
+  else
+    return w;
+}
+
 /// Columns that a coding takes, around its blocks.
 inline std::vector<index_t> widths(coding type) {
   if (dsr1::info_of(type).bits == 4) return {32, 64, 96, 320};
@@ -84,8 +93,9 @@ void coded_matmul(Ctx& ctx) {
           const device_matrix<Ctx, T> a(ctx, groups.rows(), columns, x, around);
           const device_matrix<Ctx, T> plain(ctx, groups.rows(), rows, around),
               biased(ctx, groups.rows(), rows, around), bias(ctx, groups.count(), rows, offset);
-          Ctx::backend::coded_matmul(ctx, a.in(), groups, w, plain.out(), view<const T, 2>());
-          Ctx::backend::coded_matmul(ctx, a.in(), groups, w, biased.out(), bias.in());
+          const auto there = resident(ctx, w);
+          Ctx::backend::coded_matmul(ctx, a.in(), groups, there, plain.out(), view<const T, 2>());
+          Ctx::backend::coded_matmul(ctx, a.in(), groups, there, biased.out(), bias.in());
           const std::string what = dsr1::text("coded_matmul of ", w.text(), ", groups ", which);
           const auto input = doubles(x), b = doubles(offset);
           check_close(plain.host(), expected_product(input, groups, w, {}), what);
@@ -109,8 +119,10 @@ void coded_parts(Ctx& ctx) {
         const auto w = weights(info.type, 3, rows, columns);
         const auto x = normals<T>(5 * columns, 1);
         const device_matrix<Ctx, T> a(ctx, 5, columns, x), one(ctx, 5, rows), many(ctx, 5, rows);
-        Ctx::backend::coded_matmul(ctx, a.in(), groups, w, one.out(), view<const T, 2>());
-        Ctx::backend::coded_matmul(ctx, a.in(), groups, in_parts(w, count, alternating), many.out(),
+        Ctx::backend::coded_matmul(ctx, a.in(), groups, resident(ctx, w), one.out(),
+                                   view<const T, 2>());
+        Ctx::backend::coded_matmul(ctx, a.in(), groups,
+                                   resident(ctx, in_parts(w, count, alternating)), many.out(),
                                    view<const T, 2>());
         check_same(many.host(), one.host(), dsr1::text("parts of ", w.text()));
       }
@@ -133,7 +145,7 @@ void coded_apart(Ctx& ctx) {
       const index_t ends[] = {tokens};
       const auto x = normals<T>(tokens * columns, 1);
       const device_matrix<Ctx, T> a(ctx, tokens, columns, x), y(ctx, tokens, 2 * rows);
-      Ctx::backend::coded_matmul(ctx, a.in(), dsr1::row_groups(ends), w, y.out(),
+      Ctx::backend::coded_matmul(ctx, a.in(), dsr1::row_groups(ends), resident(ctx, w), y.out(),
                                  view<const T, 2>());
       check_close(y.host(), expected_product(doubles(x), dsr1::row_groups(ends), w, {}),
                   "parts coded apart");
@@ -148,7 +160,7 @@ void coded_tokens_are_independent(Ctx& ctx) {
   for (const dsr1::coding_info& info : dsr1::codings)
     for (const index_t columns : {index_t{64}, index_t{info.bits == 4 ? 96 : 83}}) {
       ctx.workspace().reset();
-      const auto w = weights(info.type, 1, rows, columns);
+      const auto w = resident(ctx, weights(info.type, 1, rows, columns));
       const device_matrix<Ctx, T> x(ctx, most, columns, normals<T>(most * columns, 1)),
           bias(ctx, 1, rows, normals<T>(rows, 2));
       const device_matrix<Ctx, T> single(ctx, most, rows);
@@ -181,7 +193,7 @@ void coded_rows(Ctx& ctx) {
         const std::vector<std::int32_t> wanted = {0, 149, 3, 3, 128, 127};
         const device_vector<Ctx, std::int32_t> rows(ctx, wanted);
         const device_matrix<Ctx, T> y(ctx, 6, columns, around);
-        Ctx::backend::coded_rows(ctx, w, rows.in(), y.out());
+        Ctx::backend::coded_rows(ctx, resident(ctx, w), rows.in(), y.out());
         std::vector<T> expected(at(6 * columns));
         for (index_t i = 0; i < 6; ++i)
           dsr1::unpack(w, 0, wanted[at(i)], expected.data() + i * columns);
@@ -193,7 +205,7 @@ template <class T, class Ctx>
 void coded_errors(Ctx& ctx) {
   using backend = typename Ctx::backend;
   ctx.workspace().reset();
-  const auto w = weights(coding::int8, 2, 6, 4);
+  const auto w = resident(ctx, weights(coding::int8, 2, 6, 4));
   const device_matrix<Ctx, T> x(ctx, 3, 4), y(ctx, 3, 6), wide(ctx, 3, 5);
   const std::vector<index_t> two = {1, 3}, one = {3}, fewer = {1, 2};
   const view<const T, 2> none;

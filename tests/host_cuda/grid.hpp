@@ -257,6 +257,17 @@ inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __ffs(unsigned v) { return __builtin_ffs(static_cast<int>(v)); }
 inline int __clz(int v) { return v == 0 ? 32 : __builtin_clz(static_cast<unsigned>(v)); }
 
+/// The bytes of a and b that the lower four hexadecimal digits of `which` name.
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which) {
+  const std::uint64_t both = std::uint64_t{b} << 32 | a;
+  unsigned out = 0;
+  for (int i = 0; i < 4; ++i, which >>= 4) {
+    const auto byte = static_cast<unsigned>(both >> (which & 7) * 8) & 0xffu;
+    out |= (which & 8 ? (byte & 0x80u ? 0xffu : 0u) : byte) << i * 8;
+  }
+  return out;
+}
+
 // One rounding each, never contracted.
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
