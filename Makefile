@@ -25,7 +25,7 @@ packages:
 	@scripts/install_debian.sh
 
 format:
-	git ls-files '*.hpp' '*.cpp' '*.inc' | xargs clang-format-16 -i
+	git ls-files '*.hpp' '*.cpp' '*.inc' '*.cuh' '*.h' | xargs clang-format-16 -i
 
 # Needs clang-tidy 14 or newer.
 tidy: build

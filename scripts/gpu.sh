@@ -24,7 +24,7 @@ pack() {
   mkdir -p $work/packages/include $work/packages/lib
   cp -rL /usr/include/eigen3/. /usr/include/nlohmann /usr/include/catch2 /usr/include/benchmark $work/packages/include/
   cp "$(g++ -print-file-name=libbenchmark.so)" $work/packages/lib/
-  ln -sf libbenchmark.so $work/packages/lib/libbenchmark.so.1debian
+  cp $work/packages/lib/libbenchmark.so $work/packages/lib/libbenchmark.so.1debian
   du -sh $work/packages
 }
 

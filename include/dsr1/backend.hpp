@@ -6,6 +6,7 @@
 #include <dsr1/backend/attention_ops.hpp>
 #include <dsr1/backend/context.hpp>
 #include <dsr1/backend/glu_ops.hpp>
+#include <dsr1/backend/host_view.hpp>
 #include <dsr1/backend/linear_ops.hpp>
 #include <dsr1/backend/loss_ops.hpp>
 #include <dsr1/backend/norm_ops.hpp>
