@@ -179,7 +179,8 @@ void load_checkpoint(Ctx& ctx, Model& model, const model_config& config, layer_r
       // The scales of other codings lie all over the file; `validate` reads them if one wants.
       if (w.type == coding::fp8) expect_sound_scales(w, source.path(), rule, name);
       try {
-        return p.hold(is_transposed(rule, w) ? transposed_copy(w) : std::move(w));
+        return p.hold(Ctx::backend::resident(
+            ctx, is_transposed(rule, w) ? transposed_copy(w) : std::move(w)));
       } catch (const error& e) {
         throw error(text(source.path(), ": parameter ", name, " (\"", rule.parts[0].tensor,
                          "\"): ", e.what()));
