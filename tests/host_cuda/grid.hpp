@@ -93,8 +93,9 @@ class block {
  private:
   using lane_value = double[2];
   struct warp_slots {
-    lane_value side[2][warp_size];
-    auto& operator[](int s) { return side[s]; }
+    using lanes = lane_value[warp_size];  // clang deduces no type before the end of the class
+    lanes side[2];
+    lanes& operator[](int s) { return side[s]; }
   };
   struct thread {
     waiting state = waiting::nothing;

@@ -49,7 +49,8 @@ __global__ void attention_sinks(attention_gradients<T> c, bool add) {
 
 /// The gradient of 32 Columns columns of the queries of a tile.
 template <class T, int Columns>
-__global__ __launch_bounds__(tile_threads) void attention_query_gradient(attention_gradients<T> c) {
+__global__ __launch_bounds__(tile_threads, tile_blocks<T, Columns>) void attention_query_gradient(
+    attention_gradients<T> c) {
   __shared__ tile_memory<T> m;
   const index_t group = c.group(), d = c.e.head_dim, size = c.e.value_size();
   const index_t sections = ceil_div(d, index_t{warp_size} * Columns);
@@ -122,7 +123,8 @@ __global__ __launch_bounds__(tile_threads) void attention_query_gradient(attenti
 /// The gradient of 32 Columns columns of a block of keys, or of their values: rows of a tile are
 /// keys here, and its columns queries.
 template <class T, int Columns, bool Values>
-__global__ __launch_bounds__(tile_threads) void attention_key_gradient(attention_gradients<T> c) {
+__global__ __launch_bounds__(tile_threads, tile_blocks<T, Columns>) void attention_key_gradient(
+    attention_gradients<T> c) {
   __shared__ tile_memory<T> m;
   const index_t group = c.group(), d = c.e.head_dim, size = c.e.value_size();
   const index_t width = Values ? size : d;

@@ -78,7 +78,8 @@ __device__ T merged(T total, T before, T segment, T now) {
 }
 
 template <class T, int Columns>
-__global__ __launch_bounds__(tile_threads) void attention(attention_call<T> c) {
+__global__ __launch_bounds__(tile_threads,
+                             tile_blocks<T, Columns>) void attention(attention_call<T> c) {
   __shared__ tile_memory<T> m;
   const index_t group = c.group(), d = c.e.head_dim, size = c.e.value_size();
   const index_t sections = ceil_div(size, index_t{warp_size} * Columns);

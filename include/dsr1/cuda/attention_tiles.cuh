@@ -24,6 +24,11 @@ inline constexpr int tile_threads = tile_warps * warp_size;
 inline constexpr int warp_rows = tile_rows / tile_warps;
 static_assert(tile_rows == warp_size && attention_block == tile_rows);
 
+/// Blocks of threads that have to fit on a multiprocessor, which bounds the registers of a thread:
+/// loads and products of one block do not overlap, so that several have to be there.
+template <class T, int Columns>
+inline constexpr int tile_blocks = sizeof(T) == 4 ? (Columns > 4 ? 2 : 3) : 1;
+
 /// Columns of operands that are in shared memory at a time: 512 bytes of a row.
 template <class T>
 inline constexpr int tile_chunk = static_cast<int>(512 / sizeof(T));
@@ -101,7 +106,7 @@ struct key_span {
 template <class T, class Row>
 __device__ void load_tile(T* to, Row&& row, index_t first, int count) {
   constexpr int parts = tile_chunk<T> / warp_size;
-#pragma unroll
+#pragma unroll 4
   for (int i = 0; i < warp_rows; ++i) {
     const int r = row_of_warp(i);
     const T* const from = row(r);
