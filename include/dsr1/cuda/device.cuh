@@ -5,9 +5,11 @@
 
 #include <cuda_runtime.h>
 
+#include <memory>
+
 #include <dsr1/backend/options.hpp>
 #include <dsr1/cuda/check.hpp>
-#include <dsr1/tensor/memory.hpp>
+#include <dsr1/tensor/workspace.hpp>
 
 namespace dsr1 {
 
@@ -40,6 +42,17 @@ class cuda_memory final : public memory {
   int device_;
 };
 
+/// Dense products by somebody else's kernels (see blas.cuh): c (+)= a b. False when it cannot take
+/// these sizes or strides, and then nothing has happened.
+class product_library {
+ public:
+  virtual ~product_library() = default;
+  virtual bool multiply(matrix<const float> a, matrix<const float> b, view<float, 2> c, bool add,
+                        workspace& scratch, cudaStream_t stream) = 0;
+  virtual bool multiply(matrix<const double> a, matrix<const double> b, view<double, 2> c, bool add,
+                        workspace& scratch, cudaStream_t stream) = 0;
+};
+
 /// The device `options.device`, which has to be of compute capability 8.0 or newer, and a stream of
 /// its own, in which all operations of the context run in order. No operation waits for the device
 /// unless its comment says so.
@@ -61,6 +74,13 @@ class cuda_device {
   int number() const { return number_; }
   cudaStream_t stream() const { return stream_; }
   dsr1::memory& memory() { return memory_; }
+
+  /// Who makes dense products instead of the kernels of dsr1; null unless somebody was given.
+  product_library* products() { return products_.get(); }
+  void products(std::unique_ptr<product_library> library) {
+    wait();  // for what the one before has started
+    products_ = std::move(library);
+  }
 
   /// Waits for everything in the stream. Throws `error` when something in it failed.
   void wait(std::string_view what = "cudaStreamSynchronize") {
@@ -91,6 +111,7 @@ class cuda_device {
   bool waits_;
   cuda_memory memory_;
   cudaStream_t stream_ = nullptr;
+  std::unique_ptr<product_library> products_;
 };
 
 }  // namespace dsr1

@@ -197,6 +197,12 @@ __global__ void __launch_bounds__(Tile::threads) multiply(Products products, boo
     }
 }
 
+template <class T>
+__global__ void add_row(view<const T, 1> x, view<T, 2> y) {
+  const index_t i = thread_number();
+  if (i < y.size()) y(i / y.columns(), i % y.columns()) += x[i % y.columns()];
+}
+
 /// Rows whose sum a block makes, whatever the device, and the block's shape.
 inline constexpr int sum_rows = 128, sum_columns = 32, sum_down = 8;
 
@@ -245,6 +251,15 @@ struct cuda_linear {
             a.rows, ", ", a.columns, "] by [", b.rows, ", ", b.columns, "] into ", extents_text(c));
     expects(bias.data == nullptr || bias.rows() == c.columns(), "matmul: the bias has ",
             bias.rows(), " elements, the result has ", c.columns(), " columns");
+    if (c.empty()) return;
+    if (product_library* library = ctx.device().products();
+        library != nullptr && a.columns > 0 &&
+        library->multiply(a, b, c, add == accumulate::yes, ctx.workspace(),
+                          ctx.device().stream())) {
+      ctx.device().launched("matmul");
+      if (bias.data) launch_each(ctx, "matmul", c.size(), cuda_kernels::add_row<T>, bias, c);
+      return;
+    }
     const cuda_kernels::one_product<T> one = {{a, b, c.data, c.stride, bias.data}};
     with_tile<T>(c.rows(), c.columns(), 1, [&](auto tile) {
       run<T>(ctx, "matmul", tile, ceil_div(c.rows(), index_t{tile.rows}), c.columns(), one,

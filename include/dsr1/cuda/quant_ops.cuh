@@ -84,12 +84,13 @@ __global__ void __launch_bounds__(Tile::threads)
   T sums[N * R] = {};
   for (index_t first = 0; first < w.columns; first += step) {
     __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < N * step; i += Tile::threads) {
-      const int t = i / step, c = i % step;
-      const bool inside = first_token + t < at.end && first + c < w.columns;
-      x_tile[t][c % run::columns / 4][c / run::columns].value[c % 4] =
-          inside ? x(first_token + t, first + c) : T(0);
-    }
+    // What is beyond the last run or the last token is not read, or counts for no token.
+    const index_t left = round_up(w.columns - first, run::columns);
+    const int width = static_cast<int>(left < step ? left : step);
+    for (int t = 0; t < N && first_token + t < at.end; ++t)
+      for (int c = static_cast<int>(threadIdx.x); c < width; c += Tile::threads)
+        x_tile[t][c % run::columns / 4][c / run::columns].value[c % 4] =
+            first + c < w.columns ? x(first_token + t, first + c) : T(0);
     __syncthreads();
     run now[R];
 #pragma unroll

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// Dense products through cuBLASLt: the same battery, and what it is asked.
+
+#include "battery/linear_ops.hpp"
+#include "cuda/backend.hpp"
+
+#include <dsr1/cuda/blas.cuh>
+#include <dsr1/cuda/linear_ops.cuh>
+
+using namespace dsr1;
+
+using backend = cuda_part<cuda_linear>;
+
+TEMPLATE_TEST_CASE("cuda blas: products", "[cuda]", float, double) {
+  context<backend> ctx;
+  use_cublas(ctx);
+  battery::matmul<TestType>(ctx);
+  battery::linear_errors<TestType>(ctx);
+}
+
+TEST_CASE("cuda blas: statuses become errors that name the function") {
+  check(CUBLAS_STATUS_SUCCESS, "cublasLtMatmul");
+  CHECK(message_of([] { check(CUBLAS_STATUS_EXECUTION_FAILED, "cublasLtMatmul"); }) ==
+        "cublasLtMatmul failed: cuBLAS status 13");
+}
+
+#if defined(DSR1_HOST_CUDA)
+
+namespace {
+
+struct played {
+  host_cuda::blas_facts was = host_cuda::blas();
+  ~played() { host_cuda::blas() = was; }
+};
+
+}  // namespace
+
+TEST_CASE("cuda blas: one search for all numbers of rows; what it cannot take is done anyway") {
+  const played restore;
+  auto& facts = host_cuda::blas();
+  facts = {};
+  context<backend> ctx;
+  const auto run = [&](index_t m, index_t n, index_t k, battery::margin around = {}) {
+    ctx.workspace().reset();
+    const auto x = battery::normals<float>(m * k, 1), w = battery::normals<float>(n * k, 2);
+    const battery::device_matrix<context<backend>, float> a(ctx, m, k, x, around), b(ctx, n, k, w),
+        c(ctx, m, n);
+    backend::matmul(ctx, a.mat(), b.transposed(), c.out(), accumulate::no, view<const float, 1>());
+    std::vector<double> expected;
+    for (index_t i = 0; i < m; ++i)
+      for (index_t j = 0; j < n; ++j) {
+        double sum = 0;
+        for (index_t p = 0; p < k; ++p)
+          sum += static_cast<double>(x[battery::at(i * k + p)]) *
+                 static_cast<double>(w[battery::at(j * k + p)]);
+        expected.push_back(sum);
+      }
+    battery::check_close(c.host(), expected, "product");
+  };
+  run(5, 8, 16);
+  CHECK(facts.products == 0);
+  use_cublas(ctx);
+  for (const index_t m : {1, 5, 64, 3000}) run(m, 8, 16);
+  CHECK(facts.products == 4);
+  CHECK(facts.searches == 1);
+  CHECK(facts.compute == CUBLAS_COMPUTE_32F);
+  run(5, 8, 15);  // strides of no 16 bytes
+  run(5, 8, 16, {3, 5});
+  CHECK(facts.products == 4);
+  facts.next = CUBLAS_STATUS_NOT_SUPPORTED;
+  run(5, 8, 16);
+  CHECK(facts.products == 4);
+  facts.finds = false;
+  run(5, 12, 16);
+  run(6, 12, 16);
+  CHECK(facts.searches == 2);
+  facts.finds = true;
+  facts.next = CUBLAS_STATUS_EXECUTION_FAILED;
+  CHECK(mentions(message_of([&] { run(5, 8, 16); }), "cublasLtMatmul failed", "13"));
+  use_cublas(ctx, {.tf32 = true});
+  run(5, 8, 16);
+  CHECK(facts.compute == CUBLAS_COMPUTE_32F_FAST_TF32);
+}
+
+#endif
