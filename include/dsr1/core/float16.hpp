@@ -16,8 +16,9 @@ struct bf16 {
   bf16() = default;
   constexpr explicit bf16(float value) noexcept {
     const auto u = std::bit_cast<std::uint32_t>(value);
-    bits = value != value ? static_cast<std::uint16_t>((u >> 16) | 0x40u)
-                          : static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    bits = (u & 0x7fffffffu) > 0x7f800000u
+               ? static_cast<std::uint16_t>((u >> 16) | 0x40u)
+               : static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
   }
   constexpr explicit operator float() const noexcept {
     return std::bit_cast<float>(std::uint32_t{bits} << 16);

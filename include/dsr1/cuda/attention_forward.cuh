@@ -71,6 +71,10 @@ struct softmax_state {
   __device__ T logarithm() const { return top + std::log(sum); }
 };
 
+/// Never contracted with what follows, which could differ between two copies of a loop.
+__device__ inline float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+__device__ inline double rounded_product(double a, double b) { return __dmul_rn(a, b); }
+
 /// One operation for both places that merge, so that they give the same bits.
 template <class T>
 __device__ T merged(T total, T before, T segment, T now) {
@@ -144,17 +148,18 @@ __global__ __launch_bounds__(tile_threads,
       const int r = row_of_warp(i);
       const key_span span(begin + tile.token_of(r), c.e.window, c.start(s), first);
       if (r < tile.rows && span.any()) {  // the same in all lanes
-        const T x = span.holds(lane_number()) ? p[i] * scale : -std::numeric_limits<T>::infinity();
+        const T x = span.holds(lane_number()) ? rounded_product(p[i], scale)
+                                              : -std::numeric_limits<T>::infinity();
         const T highest = warp_reduce(x, larger());
+        T shrink = 1;
         if (highest > now[i].top) {
-          const T shrink = std::exp(now[i].top - highest);
+          shrink = std::exp(now[i].top - highest);
           now[i].top = highest;
-          sum[i] *= shrink;
 #pragma unroll
           for (int k = 0; k < Columns; ++k) values[i][k] *= shrink;
         }
         p[i] = std::exp(x - now[i].top);
-        sum[i] += p[i];
+        sum[i] = std::fma(sum[i], shrink, p[i]);
       } else {
         p[i] = 0;
       }
