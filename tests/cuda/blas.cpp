@@ -36,7 +36,7 @@ struct played {
 
 }  // namespace
 
-TEST_CASE("cuda blas: one search for all numbers of rows; what it cannot take is done anyway") {
+TEST_CASE("cuda blas: one search for all numbers of rows, and what it cannot take is done anyway") {
   const played restore;
   auto& facts = host_cuda::blas();
   facts = {};

@@ -77,7 +77,7 @@ TEST_CASE("cuda coded: every code decodes to the bits of the codec", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda coded: a copy that is there is not copied again; changed parts are refused",
+TEST_CASE("cuda coded: a copy that is there is not copied again, changed parts are refused",
           "[cuda]") {
   ctx_type ctx;
   const auto w = battery::in_parts(battery::weights(coding::mxfp4, 3, 6, 64), 2, true);
