@@ -123,15 +123,20 @@ void add(const char* name, body f) {
 }
 
 void add_products() {
-  add("matmul/square", [](benchmark::State& state, context_type& ctx) {
-    const index_t n = size_of(4096, 48);
-    const auto a = numbers(ctx, n, n), b = numbers(ctx, n, n, 2), c = numbers(ctx, n, n, 3);
-    const double flop = 2.0 * static_cast<double>(n * n) * static_cast<double>(n);
-    measure(state, ctx, {.flop = flop}, [&] {
-      cuda::matmul(ctx, matrix<const float>(a), transposed(b), c, accumulate::no,
-                   view<const float, 1>());
-    });
-  });
+  for (const std::string kernels : {"dsr1", "cublas", "cublas_tf32"})
+    add(("matmul/square/" + kernels).c_str(),
+        [kernels](benchmark::State& state, context_type& ctx) {
+          const index_t n = size_of(4096, 48);
+          if (kernels != "dsr1")
+            ctx.device().products(std::make_unique<cublas_products>(
+                cublas_options{.tf32 = kernels == "cublas_tf32"}));
+          const auto a = numbers(ctx, n, n), b = numbers(ctx, n, n, 2), c = numbers(ctx, n, n, 3);
+          const double flop = 2.0 * static_cast<double>(n * n) * static_cast<double>(n);
+          measure(state, ctx, {.flop = flop}, [&] {
+            cuda::matmul(ctx, matrix<const float>(a), transposed(b), c, accumulate::no,
+                         view<const float, 1>());
+          });
+        });
   // 4,096 tokens, four of 128 experts each: gate and linear part of an expert.
   add("m_grouped_matmul/experts", [](benchmark::State& state, context_type& ctx) {
     const index_t experts = size_of(128, 8), rows = size_of(4 * 4096, 40), in = size_of(2048, 32),

@@ -7,6 +7,7 @@
 #include <dsr1/cuda/attention_forward.cuh>
 #include <dsr1/cuda/attention_ops.cuh>
 #include <dsr1/cuda/attention_tiles.cuh>
+#include <dsr1/cuda/blas.cuh>
 #include <dsr1/cuda/check.hpp>
 #include <dsr1/cuda/coded.cuh>
 #include <dsr1/cuda/counting_sort.cuh>
