@@ -127,9 +127,7 @@ void add_products() {
     add(("matmul/square/" + kernels).c_str(),
         [kernels](benchmark::State& state, context_type& ctx) {
           const index_t n = size_of(4096, 48);
-          if (kernels != "dsr1")
-            ctx.device().products(std::make_unique<cublas_products>(
-                cublas_options{.tf32 = kernels == "cublas_tf32"}));
+          if (kernels != "dsr1") use_cublas(ctx, {.tf32 = kernels == "cublas_tf32"});
           const auto a = numbers(ctx, n, n), b = numbers(ctx, n, n, 2), c = numbers(ctx, n, n, 3);
           const double flop = 2.0 * static_cast<double>(n * n) * static_cast<double>(n);
           measure(state, ctx, {.flop = flop}, [&] {
