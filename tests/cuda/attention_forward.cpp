@@ -30,11 +30,14 @@ TEMPLATE_TEST_CASE("cuda attention_forward: heads of more columns than one chunk
 TEMPLATE_TEST_CASE("cuda attention_forward: cached calls that cross segments give the same bits",
                    "[cuda]", float, double) {
   context<backend> ctx;
-  for (const index_t window : {0, 300})
-    battery::attention_cached<TestType>(
-        ctx,
-        {.heads = 3, .kv_heads = 1, .head_dim = 4, .value_dim = 3, .window = window, .scale = 0.3},
-        window > 0 ? 512 : 672, {250, 5, 1, 1, 3, 200, 51, 1, 1, 120}, {});
+  const auto check = [&](index_t window, index_t ring, const std::vector<index_t>& cuts) {
+    const attention_extents e{
+        .heads = 3, .kv_heads = 1, .head_dim = 4, .value_dim = 3, .window = window, .scale = 0.3};
+    battery::attention_cached<TestType>(ctx, e, ring, cuts, {});
+  };
+  check(0, 288, {250, 5, 1, 1, 3, 27});
+  check(40, 256, {200, 55, 1, 1, 200, 54, 1, 1, 9});
+  check(270, 288, {19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 9, 1, 1, 18, 17});
 }
 
 TEMPLATE_TEST_CASE("cuda attention_forward: shared out or not, the segments give the same bits",
