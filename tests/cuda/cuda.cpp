@@ -103,10 +103,7 @@ TEST_CASE("cuda: training steps give the weights of the CPU, and the loss falls"
   const training_batch b[] = {text.batch()};
   SECTION("adamw") {
     pair_of_models<double> m;
-    // [both]
-    trainer a(m.here, m.expected, adamw{.eps = 1e-3});  // m.here is a context<cpu>
-    trainer c(m.there, m.model, adamw{.eps = 1e-3});    // m.there is a context<cuda>
-    // [/both]
+    trainer a(m.here, m.expected, adamw{.eps = 1e-3}), c(m.there, m.model, adamw{.eps = 1e-3});
     const double before = c.evaluate(b[0]).mean();
     for (int i = 0; i < 5; ++i) {
       const step_report x = a.step(b, 1e-2), y = c.step(b, 1e-2);
