@@ -38,7 +38,7 @@ int run(int steps) {
     const dsr1::step_report r = trainer.step(batch, 3e-3 * rate(trainer.steps()));
     if (r.step % 50 == 1) std::printf("step %3td  loss %.3f\n", r.step, r.loss);
   }
-  dsr1::checkpoint::save(gpu, folder, trainer);
+  dsr1::checkpoint::save(gpu, folder, trainer, {});
 
   dsr1::context<dsr1::cpu> cpu;
   tiny::model same;

@@ -103,7 +103,8 @@ TEST_CASE("cuda: training steps give the weights of the CPU, and the loss falls"
   const training_batch b[] = {text.batch()};
   SECTION("adamw") {
     pair_of_models<double> m;
-    trainer a(m.here, m.expected, adamw{.eps = 1e-3}), c(m.there, m.model, adamw{.eps = 1e-3});
+    trainer a(m.here, m.expected, adamw{.eps = 1e-3});
+    trainer c(m.there, m.model, adamw{.eps = 1e-3});
     const double before = c.evaluate(b[0]).mean();
     for (int i = 0; i < 5; ++i) {
       const step_report x = a.step(b, 1e-2), y = c.step(b, 1e-2);
@@ -116,7 +117,8 @@ TEST_CASE("cuda: training steps give the weights of the CPU, and the loss falls"
   }
   SECTION("muon") {
     pair_of_models<double> m;
-    trainer a(m.here, m.expected, muon{}), c(m.there, m.model, muon{});
+    trainer a(m.here, m.expected, muon{});
+    trainer c(m.there, m.model, muon{});
     for (int i = 0; i < 2; ++i) {
       a.step(b, 1e-2);
       c.step(b, 1e-2);
@@ -129,8 +131,8 @@ TEST_CASE("cuda: in pieces, in batches and with caches, decoding gives the same 
   pair_of_models<float> m;
   const lesson text;
   const cache_options cache{.slots = 2, .capacity = 64, .chunk = 8};
-  decoder here(m.here, m.expected, cache), whole(m.there, m.model, cache),
-      pieces(m.there, m.model, cache);
+  decoder here(m.here, m.expected, cache);
+  decoder whole(m.there, m.model, cache), pieces(m.there, m.model, cache);
   const std::span<const std::int32_t> ids(text.in.data(), 24);
   const auto expected = here.feed(0, ids);
   const std::vector<double> close(expected.begin(), expected.end());
