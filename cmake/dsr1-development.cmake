@@ -46,7 +46,7 @@ if(dsr1_cuda_programs)
   add_library(dsr1_development_cuda INTERFACE)
   target_link_libraries(dsr1_development_cuda INTERFACE dsr1_development dsr1::cuda)
   target_compile_options(dsr1_development_cuda INTERFACE
-    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;-diag-suppress=1675;-Xcompiler=-Wall,-Wextra>")
 endif()
 if(DSR1_SANITIZE)
   # Unoptimised, kernels compile in half the time under AddressSanitizer; threads need the speed.

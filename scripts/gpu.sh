@@ -35,7 +35,7 @@ find_tools() {
   device=$(nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader | head -1)
   arch=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
   say "$(date -u +%FT%TZ) $device, $(nvcc --version | tail -2 | head -1), $(nproc) cores"
-  flags=(-std=c++20 -O3 "-arch=$arch" --expt-relaxed-constexpr -Iinclude -Itests -Iexamples/checkpoint
+  flags=(-std=c++20 -O3 "-arch=$arch" --expt-relaxed-constexpr -diag-suppress=1675 -Iinclude -Itests -Iexamples/checkpoint
     "-DDSR1_TEST_GOLDEN=\"$PWD/tests/golden\"" -DDSR1_CATCH2_VERSION=2)
   for folder in $work/packages/include /usr/include/eigen3; do
     [ -d "$folder" ] && flags+=("-isystem=$folder")

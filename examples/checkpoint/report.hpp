@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include <dsr1/testing/compare.hpp>
 
 namespace checkpoint {
@@ -46,14 +44,7 @@ class report {
            std::all_of(rows_.begin(), rows_.end(), [](const finding& f) { return f.passed(); });
   }
 
-  void print() const {
-    for (const finding& f : rows_)
-      fmt::print(
-          "  {:<18} {:<16} {:>4} tensors  max error {:8.2e}  relative {:8.2e}  allowed "
-          "{:8.2e}  {}\n",
-          f.form, f.kind, f.tensors, f.difference.absolute, f.difference.relative(), f.tolerance,
-          f.passed() ? "ok" : "MISS");
-  }
+  void print() const;
 
  private:
   std::vector<finding> rows_;

@@ -179,17 +179,18 @@ struct wire_lanes<avx512> {
   DSR1_PAIRWISE(smaller, _mm512_maskz_min_epi32)
   DSR1_PAIRWISE(larger, _mm512_maskz_max_epi32)
 #undef DSR1_PAIRWISE
+  // The type is named because nvcc 13.0 forgets braces alone in a template.
   template <int By>
   DSR1_AVX512 static DSR1_INLINE ints left(const ints& a) {
-    return {_mm512_maskz_slli_epi32(every, a.all, By)};
+    return ints{_mm512_maskz_slli_epi32(every, a.all, By)};
   }
   template <int By>
   DSR1_AVX512 static DSR1_INLINE ints right(const ints& a) {
-    return {_mm512_maskz_srli_epi32(every, a.all, By)};
+    return ints{_mm512_maskz_srli_epi32(every, a.all, By)};
   }
   template <int By>
   DSR1_AVX512 static DSR1_INLINE ints signed_right(const ints& a) {
-    return {_mm512_maskz_srai_epi32(every, a.all, By)};
+    return ints{_mm512_maskz_srai_epi32(every, a.all, By)};
   }
   DSR1_AVX512 static DSR1_INLINE ints if_less(const ints& a, const ints& b, const ints& yes,
                                               const ints& no) {

@@ -109,7 +109,7 @@ void declare(Trainer& trainer, shared_safetensors& values, shared_safetensors& s
   for (const auto& [name, p] : trainer.parameters()) {
     values.declare(name, dtype_for<T>(), shape_of(*p));
     for (int i = 0; i < trainer.optimizer().states(name, *p); ++i)
-      states.declare(text(name, '.', i), dtype_for<T>(), {p->whole_size()});
+      states.declare(text(name, '.', i), dtype_for<T>(), std::vector<index_t>{p->whole_size()});
   }
 }
 
