@@ -53,7 +53,7 @@ void newton_schulz(Ctx& ctx, view<T, 3> x, int steps = 5) {
   const index_t n = std::min(rows, columns), size = rows * columns;
   for (index_t i = 0; i < count; ++i) {
     const auto at = static_cast<std::size_t>(i);
-    each[at] = {.gradient = x.row(i), .size = size};
+    each[at] = optimizer_tensor<T>{.gradient = x.row(i), .size = size};  // named for nvcc 13.0
     row_ends[at] = (i + 1) * rows;
     gram_ends[at] = (i + 1) * n;
   }
@@ -62,7 +62,7 @@ void newton_schulz(Ctx& ctx, view<T, 3> x, int steps = 5) {
                               std::span<double>(norms.data(), used));
   for (index_t i = 0; i < count; ++i)
     Ctx::backend::scale(
-        ctx, x[i].flat(),
+        ctx, x.slice_rows(i, 1).flat(),
         static_cast<T>(1 / std::max(std::sqrt(norms[static_cast<std::size_t>(i)]), 1e-7)));
 
   const workspace::scope scope(ctx.workspace());
