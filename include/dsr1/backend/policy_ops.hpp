@@ -3,11 +3,24 @@
 // Contract: what reinforcement learning asks of rows of logits, and the gradient of it.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include <dsr1/tensor/view.hpp>
 
 namespace dsr1 {
+
+/// What both operations ask of their operands. Throws `error` naming what does not fit.
+template <class T>
+void expect_policy_rows(const char* name, view<const T, 2> logits, view<const T, 2> reference,
+                        view<const std::int32_t, 1> actions, double inverse_temperature) {
+  expects(actions.rows() == logits.rows(), name, " of ", extents_text(logits), " with ",
+          actions.rows(), " actions");
+  expects(reference.rows() == 0 || same_extents(logits, reference), name, " of ",
+          extents_text(logits), " with a reference of ", extents_text(reference));
+  expects(inverse_temperature > 0 && std::isfinite(inverse_temperature), name,
+          ": the inverse temperature is ", inverse_temperature, ", expected more than 0");
+}
 
 /// With s = logits * inverse_temperature [rows, vocab], p = softmax(s) and q the same of
 /// `reference`, the logits of another model for the same rows (an empty view without one):

@@ -19,7 +19,7 @@ struct cpu_policy {
   static void policy_rows(Ctx& ctx, view<const T, 2> logits, view<const T, 2> reference,
                           view<const std::int32_t, 1> actions, double inverse_temperature,
                           view<T, 1> log_probability, view<T, 1> entropy, view<T, 1> divergence) {
-    check("policy_rows", logits, reference, actions, inverse_temperature);
+    expect_policy_rows("policy_rows", logits, reference, actions, inverse_temperature);
     for (const auto& out : {log_probability, entropy, divergence})
       expects(out.rows() == logits.rows(), "policy_rows of ", extents_text(logits), " to ",
               out.rows(), " results");
@@ -39,8 +39,8 @@ struct cpu_policy {
                                    view<const std::int32_t, 1> actions, double inverse_temperature,
                                    view<const T, 1> d_log_probability, view<const T, 1> d_entropy,
                                    view<const T, 1> d_divergence) {
-    check("policy_gradient_rows", view<const T, 2>(logits), reference, actions,
-          inverse_temperature);
+    expect_policy_rows("policy_gradient_rows", view<const T, 2>(logits), reference, actions,
+                       inverse_temperature);
     for (const auto& in : {d_log_probability, d_entropy, d_divergence})
       expects(in.rows() == logits.rows(), "policy_gradient_rows of ", extents_text(logits),
               " with ", in.rows(), " slopes");
@@ -119,17 +119,6 @@ struct cpu_policy {
         for (index_t t = first; t < first + count; ++t) f(instructions, t);
       });
     });
-  }
-
-  template <class T>
-  static void check(const char* name, view<const T, 2> logits, view<const T, 2> reference,
-                    view<const std::int32_t, 1> actions, double inverse_temperature) {
-    expects(actions.rows() == logits.rows(), name, " of ", extents_text(logits), " with ",
-            actions.rows(), " actions");
-    expects(reference.rows() == 0 || same_extents(logits, reference), name, " of ",
-            extents_text(logits), " with a reference of ", extents_text(reference));
-    expects(inverse_temperature > 0 && std::isfinite(inverse_temperature), name,
-            ": the inverse temperature is ", inverse_temperature, ", expected more than 0");
   }
 };
 

@@ -86,7 +86,7 @@ struct cuda_attention {
   static void attention(Ctx& ctx, const attention_extents& e, view<const T, 2> q,
                         const key_values<T>& kv, view<const T, 1> sinks,
                         const sequence_layout& sequences, view<T, 2> y, view<T, 2> lse) {
-    check<T>(e, q, kv, sinks, sequences, y, lse);
+    expect_attention<T>(e, q, kv, sinks, sequences, y, lse);
     attention_forward(ctx, e, q, kv, sinks, sequences, y, lse);
   }
 
@@ -97,7 +97,7 @@ struct cuda_attention {
                                  view<const T, 2> lse, view<const T, 2> dy, view<T, 2> dq,
                                  view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
     expects(kv.ring == 0, "attention_backward from a cache; train without one");
-    check<T>(e, q, kv, sinks, sequences, y, lse);
+    expect_attention<T>(e, q, kv, sinks, sequences, y, lse);
     expects(same_extents(y, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
                 same_extents(kv.values, dv) && (!sinks.data || same_extents(sinks, dsinks)),
             "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
@@ -105,42 +105,6 @@ struct cuda_attention {
             extents_text(dq), ", dk ", extents_text(dk), ", dv ", extents_text(dv), ", dsinks ",
             extents_text(dsinks));
     attention_gradient(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv, dsinks, add);
-  }
-
- private:
-  template <class T>
-  static void check(const attention_extents& e, const view<const T, 2>& q, const key_values<T>& kv,
-                    const view<const T, 1>& sinks, const sequence_layout& sequences,
-                    const view<const T, 2>& y, const view<const T, 2>& lse) {
-    expects(e.heads > 0 && e.kv_heads > 0 && e.heads % e.kv_heads == 0, "attention with ", e.heads,
-            " heads and ", e.kv_heads, " key-value heads, expected a multiple");
-    const index_t size = e.value_size();
-    expects(e.value_dim >= 0, "attention with a value_dim of ", e.value_dim,
-            ", expected 0 (head_dim) or more");
-    expects(q.columns() == e.heads * e.head_dim && kv.keys.columns() == e.kv_heads * e.head_dim &&
-                kv.values.columns() == e.kv_heads * size && kv.keys.rows() == kv.values.rows() &&
-                (kv.ring > 0 || kv.keys.rows() == q.rows()),
-            "attention of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
-            extents_text(kv.values), " with ", e.heads, " and ", e.kv_heads, " heads of ",
-            e.head_dim, ", values of ", size);
-    expects(y.rows() == q.rows() && y.columns() == e.heads * size && lse.rows() == q.rows() &&
-                lse.columns() == e.heads,
-            "attention of q ", extents_text(q), " into y ", extents_text(y), " and lse ",
-            extents_text(lse), " of ", e.heads, " heads, values of ", size);
-    expects(sinks.data == nullptr || sinks.rows() == e.heads, "attention: ", sinks.rows(),
-            " sinks for ", e.heads, " heads");
-    expects(kv.ring % attention_block == 0, "a cache ring of ", kv.ring,
-            " rows, expected a multiple of ", attention_block);
-    expects_cover(sequences, q.rows());
-    for (index_t i = 0; kv.ring > 0 && i < sequences.count(); ++i) {
-      const sequence s = sequences[i];
-      expects(s.slot < kv.keys.rows() / kv.ring, "cache slot ", s.slot, " is beyond the ",
-              kv.keys.rows() / kv.ring, " slots of the cache");
-      const index_t seen = s.position + s.length;
-      const index_t kept = e.window > 0 ? std::min(seen, e.window - 1 + s.length) : seen;
-      expects(kept <= kv.ring, "sequence ", i, " needs ", kept, " positions at once, a ring has ",
-              kv.ring);
-    }
   }
 };
 
