@@ -22,6 +22,20 @@ struct optimizer_tensor {
   index_t columns = 0;
 };
 
+/// Throws `error` naming the operation and the tensor unless each has values and so many states.
+template <class T>
+void expect_states(const char* name, std::span<const optimizer_tensor<T>> tensors, int states) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const optimizer_tensor<T>& t = tensors[i];
+    expects(t.size >= 0, name, ": tensor ", i, " has ", t.size, " elements");
+    if (t.size == 0) continue;
+    expects(t.value != nullptr, name, ": tensor ", i, " has no values");
+    for (int s = 0; s < states; ++s)
+      expects(t.state[s] != nullptr, name, ": tensor ", i, " lacks state ", s, ", expected ",
+              states);
+  }
+}
+
 /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
 /// p = p (1 - rate decay) - rate (m / correction1) / (sqrt(v / correction2) + eps)
 struct adamw_numbers {

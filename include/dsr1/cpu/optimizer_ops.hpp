@@ -93,19 +93,6 @@ struct cpu_optimizer {
   static constexpr index_t chunk = 32'768;
 
   template <class T>
-  static void expect_states(const char* name, tensors_of<T> tensors, int states) {
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      const optimizer_tensor<T>& t = tensors[i];
-      expects(t.size >= 0, name, ": tensor ", i, " has ", t.size, " elements");
-      if (t.size == 0) continue;
-      expects(t.value != nullptr, name, ": tensor ", i, " has no values");
-      for (int s = 0; s < states; ++s)
-        expects(t.state[s] != nullptr, name, ": tensor ", i, " lacks state ", s, ", expected ",
-                states);
-    }
-  }
-
-  template <class T>
   static T* at(T* p, index_t first) {
     return p ? p + first : nullptr;
   }
