@@ -15,8 +15,9 @@ namespace host_cuda {
 /// between them. Closed by a protection key, which costs no call of the kernel to turn.
 class device_memory {
  public:
+  /// Never destroyed: like a device's, it is still there when the last static context ends.
   static device_memory& instance() {
-    static device_memory one;
+    static auto& one = *new device_memory;
     return one;
   }
 
