@@ -18,12 +18,13 @@ endif()
 option(DSR1_WERROR "Treat warnings in our own programs as errors" OFF)
 set(DSR1_SANITIZE "" CACHE STRING "Sanitizers for our own programs: address,undefined or thread")
 
-# What every program of ours is compiled with: plain -O2, as a consumer would.
+# What every program of ours is compiled with: plain -O2, as a consumer would. Tests of layers, which
+# are many, take -O1 (the property DSR1_LIGHT of a target).
 add_library(dsr1_development INTERFACE)
 target_link_libraries(dsr1_development INTERFACE dsr1::core)
 set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas)
 target_compile_options(dsr1_development INTERFACE
-  "$<$<COMPILE_LANGUAGE:CXX>:$<$<CONFIG:Release>:-O2>;${warnings};$<$<BOOL:${DSR1_WERROR}>:-Werror>>")
+  "$<$<COMPILE_LANGUAGE:CXX>:$<$<CONFIG:Release>:$<IF:$<BOOL:$<TARGET_PROPERTY:DSR1_LIGHT>>,-O1,-O2>>;${warnings};$<$<BOOL:${DSR1_WERROR}>:-Werror>>")
 
 # For programs whose kernels run on the host, where a runtime of our own plays the device: the same
 # files, compiled as C++.
@@ -49,9 +50,10 @@ if(dsr1_cuda_programs)
     "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;-diag-suppress=1675;-Xcompiler=-Wall,-Wextra>")
 endif()
 if(DSR1_SANITIZE)
-  # Unoptimised, kernels compile in half the time under AddressSanitizer; threads need the speed.
+  # Unoptimised, all compiles in half the time under AddressSanitizer; threads need the speed, and so
+  # do the kernels that are compiled once.
   if(DSR1_SANITIZE MATCHES "address")
-    set(level -O0)
+    set(level $<IF:$<BOOL:$<TARGET_PROPERTY:DSR1_KERNELS>>,-O1,-O0>)
   else()
     set(level -O1)
   endif()
@@ -59,6 +61,14 @@ if(DSR1_SANITIZE)
     "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DSR1_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all;${level}>")
   target_link_options(dsr1_development INTERFACE -fsanitize=${DSR1_SANITIZE})
 endif()
+
+# The CPU backend compiled once, for our programs of many files and for the tests.
+add_library(dsr1_compiled_once STATIC EXCLUDE_FROM_ALL
+            ${PROJECT_SOURCE_DIR}/examples/compiled_once/cpu_float.cpp
+            ${PROJECT_SOURCE_DIR}/examples/compiled_once/cpu_double.cpp)
+target_link_libraries(dsr1_compiled_once PUBLIC dsr1_development)
+target_compile_definitions(dsr1_compiled_once PUBLIC DSR1_CPU_COMPILED_ONCE)
+set_target_properties(dsr1_compiled_once PROPERTIES DSR1_KERNELS ON)
 
 # `programs`: all examples, tools and benchmarks (what `make build` makes), without the tests.
 add_custom_target(programs)

@@ -13,6 +13,7 @@
 #include <dsr1/cpu/eigen.hpp>
 #include <dsr1/cpu/gemm_kernels.hpp>
 #include <dsr1/cpu/glu_ops.hpp>
+#include <dsr1/cpu/instances.hpp>
 #include <dsr1/cpu/isa.hpp>
 #include <dsr1/cpu/linear_ops.hpp>
 #include <dsr1/cpu/loss_kernels.hpp>

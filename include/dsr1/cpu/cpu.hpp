@@ -36,3 +36,7 @@ struct cpu : cpu_tensor,
 };
 
 }  // namespace dsr1
+
+#if defined(DSR1_CPU_COMPILED_ONCE)
+#include <dsr1/cpu/instances.hpp>
+#endif

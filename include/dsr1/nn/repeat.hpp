@@ -85,12 +85,31 @@ class repeat {
 
   template <class Visitor>
   void for_each_parameter(Visitor&& visitor) {
-    for (index_t i = 0; i < count(); ++i)
-      (*this)[i].for_each_parameter(
-          [&](const parameter_name& rest, auto& p) { visitor(parameter_name(i, rest), p); });
+    index_t i = 0;
+    auto numbered = [&](const parameter_name& rest, parameter<number>& p) {
+      visitor(parameter_name(i, rest), p);
+    };
+    for (; i < count(); ++i) (*this)[i].for_each_parameter(erased_visitor(numbered));
   }
 
  private:
+  /// The layers compile once for all visitors.
+  class erased_visitor {
+   public:
+    template <class F>
+    explicit erased_visitor(F& f)
+        : visitor_(&f), visit_([](void* to, const parameter_name& name, parameter<number>& p) {
+            (*static_cast<F*>(to))(name, p);
+          }) {}
+    void operator()(const parameter_name& name, parameter<number>& p) const {
+      visit_(visitor_, name, p);
+    }
+
+   private:
+    void* visitor_;
+    void (*visit_)(void*, const parameter_name&, parameter<number>&);
+  };
+
   std::vector<L> layers_;
 };
 
