@@ -78,6 +78,22 @@ TEST_CASE("sampler: probabilities are those that it draws from, and draw nothing
   }
 }
 
+TEST_CASE("sampler: what is drawn without a list is what the list has") {
+  for (const double temperature : {0.0, 0.01, 1.0, 30.0}) {
+    std::vector<float> wide(1000);
+    const random_stream some(7);
+    for (std::size_t i = 0; i < wide.size(); ++i)
+      wide[i] = i % 3 == 0 ? -1e5f : static_cast<float>(some.normal(i));
+    const sampler_options o{.temperature = temperature, .seed = 9};
+    logits_processor process;
+    std::vector<double> places = {0, 0.5, 1 - 0x1p-53};
+    for (std::uint64_t i = 0; i < 500; ++i) places.push_back(sampling_stream(o).uniform(i));
+    for (const double u : places)
+      REQUIRE(process.draw(o, std::span<const float>(wide), {}, u) ==
+              process(o, std::span<const float>(wide)).pick(u));
+  }
+}
+
 TEST_CASE("sampler: the history weighs on what was said") {
   sampler draw({.repetition_penalty = 100, .temperature = 0});
   CHECK(draw(std::span<const float>(logits), std::vector{0}) == 2);

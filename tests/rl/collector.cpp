@@ -39,6 +39,7 @@ TEST_CASE("collector: the policy scores its own answers with the bits that it sa
     const policy_scores alone = r.actor.score(ctx, one.batch(), s);
     CHECK(alone.log_probability == e.log_probability);
     CHECK(alone.value == e.value);
+    CHECK(std::accumulate(alone.entropy.begin(), alone.entropy.end(), 0.0) == e.entropy);
     CHECK(e.reference.size() == e.answer.size());
     CHECK(e.divergence.size() == e.answer.size());
     CHECK(e.ended == alone.bootstrap.empty());

@@ -243,7 +243,8 @@ class generator {
     auto& all = j.request.prompt;
     const auto index = static_cast<index_t>(all.size()) - j.prompt;
     const double u = sampling_stream(j.request.sampling).uniform(static_cast<std::uint64_t>(index));
-    const std::int32_t token = process_(j.request.sampling, logits, all).pick(u);
+    const std::int32_t token =
+        process_.draw(j.request.sampling, std::span<const T>(logits), all, u);
     all.push_back(token);
     const auto& stops = j.request.stop_tokens;
     const finish why = std::find(stops.begin(), stops.end(), token) != stops.end()

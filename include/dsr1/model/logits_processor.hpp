@@ -68,6 +68,29 @@ struct token_distribution {
 /// a history.
 class logits_processor {
  public:
+  /// The token that the distribution has at u, without a list of all of them where none is cut.
+  template <class T>
+  std::int32_t draw(const sampler_options& o, std::span<const T> logits,
+                    std::span<const std::int32_t> history, double u) {
+    if (o.repetition_penalty != 1 || o.temperature == 0 || o.top_k > 0 || o.top_p < 1 ||
+        o.min_p > 0 || logits.empty())
+      return (*this)(o, logits, history).pick(u);
+    const auto top = static_cast<double>(logits[most_likely(logits)]);
+    all_.resize(logits.size());
+    double sum = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      sum += all_[i] = std::exp((static_cast<double>(logits[i]) - top) / o.temperature);
+    std::size_t last = 0;  // that has not underflowed
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      if (all_[i] == 0) continue;
+      const double p = all_[i] / sum;
+      if (u < p) return static_cast<std::int32_t>(i);
+      u -= p;
+      last = i;
+    }
+    return static_cast<std::int32_t>(last);
+  }
+
   /// `history`: prompt and generated tokens; only the penalty asks. The result lives until the next
   /// call.
   template <class T>
@@ -101,11 +124,7 @@ class logits_processor {
 
   template <class T>
   void process(const sampler_options& o, std::span<const T> logits) {
-    std::size_t best = 0;
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-      expects(std::isfinite(logits[i]), "sampler: the logit of token ", i, " is ", logits[i]);
-      if (logits[i] > logits[best]) best = i;
-    }
+    const std::size_t best = most_likely(logits);
     if (o.temperature == 0 || o.top_k == 1) {
       out_.tokens.push_back(static_cast<std::int32_t>(best));
       out_.probabilities.push_back(1);
@@ -140,6 +159,16 @@ class logits_processor {
     keep_min_p(o.min_p);
     const double sum = std::accumulate(out_.probabilities.begin(), out_.probabilities.end(), 0.);
     for (double& p : out_.probabilities) p /= sum;
+  }
+
+  template <class T>
+  static std::size_t most_likely(std::span<const T> logits) {
+    std::size_t best = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      expects(std::isfinite(logits[i]), "sampler: the logit of token ", i, " is ", logits[i]);
+      if (logits[i] > logits[best]) best = i;
+    }
+    return best;
   }
 
   template <class T>

@@ -38,7 +38,7 @@ class sampler {
 
   template <class T>
   std::int32_t operator()(std::span<const T> logits, std::span<const std::int32_t> history = {}) {
-    return probabilities(logits, history).pick(stream_.uniform(drawn_++));
+    return process_.draw(options_, logits, history, stream_.uniform(drawn_++));
   }
 
  private:

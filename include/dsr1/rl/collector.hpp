@@ -78,9 +78,15 @@ class collector {
     double divergence = 0, entropy = 0, tokens = 0;
   };
 
-  /// Values and the distance from the reference model, in passes of at most `rows` rows.
+  /// Values and the distance from the reference model, in passes of at most `rows` rows. Without a
+  /// critic and a reference there is nothing to compute: the entropy is known from sampling.
   score_sums score(index_t rows) {
     score_sums sums;
+    for (const experience& e : all_) {
+      sums.entropy += e.entropy;
+      sums.tokens += static_cast<double>(e.size());
+    }
+    if (!actor_.has_critic() && !actor_.reference()) return sums;
     std::vector<std::size_t> list(all_.size());
     std::iota(list.begin(), list.end(), std::size_t{0});
     for (const auto& pass : cut_into_passes(all_, list, rows)) {
@@ -157,8 +163,6 @@ class collector {
       begin += e.answer.size();
     }
     sums.divergence += std::accumulate(s.divergence.begin(), s.divergence.end(), 0.0);
-    sums.entropy += std::accumulate(s.entropy.begin(), s.entropy.end(), 0.0);
-    sums.tokens += static_cast<double>(begin);
   }
 
   Ctx& ctx_;

@@ -21,6 +21,7 @@ struct experience {
   index_t group = 0;  ///< answers to one prompt have the same
 
   std::vector<double> log_probability = {};  ///< when it was sampled
+  double entropy = 0;                        ///< then, exact, the sum over its tokens
   std::vector<double> reference = {};        ///< of the reference model
   std::vector<double> divergence = {};       ///< exact KL(policy || reference) at the token
   std::vector<double> value = {};

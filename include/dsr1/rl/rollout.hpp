@@ -20,10 +20,11 @@ struct rollout_options {
   index_t step_tokens = 512;  ///< of one call of the model
 };
 
-/// Fills `answer`, `ended`, `text` and `log_probability` of experiences whose `prompt` is set, each
-/// drawn with a seed of its own. What an answer is depends on prompt, seed, temperature and model
-/// alone; its log-probabilities, log softmax(logits / temperature) of every token, are to the bit
-/// those that `actor_critic` computes in training. Context, model and codec must outlive it.
+/// Fills `answer`, `ended`, `text`, `log_probability` and `entropy` of experiences whose `prompt`
+/// is set, each drawn with a seed of its own. What an answer is depends on prompt, seed,
+/// temperature and model alone; its log-probabilities, log softmax(logits / temperature) of every
+/// token, are to the bit those that `actor_critic` computes in training. Context, model and codec
+/// must outlive it.
 template <class Ctx, class Model, text_codec Codec>
 class rollout {
  public:
@@ -54,7 +55,8 @@ class rollout {
   }
 
   /// Experience i is drawn with seed seeds(i); a temperature of 0 takes the most likely token and
-  /// notes no log-probabilities. Throws `error` when what the model computes is not finite.
+  /// notes neither log-probabilities nor entropy. Throws `error` when what the model computes is
+  /// not finite.
   template <class F>
   void operator()(std::span<experience> all, double temperature, F&& seeds) {
     first_ = 0;
@@ -63,6 +65,7 @@ class rollout {
       experience& e = all[i];
       e.answer.clear();
       e.log_probability.clear();
+      e.entropy = 0;
       e.ended = false;
       ids[i] = generator_.submit({.prompt = e.prompt,
                                   .max_tokens = options_.max_answer,
@@ -74,7 +77,7 @@ class rollout {
       experience& e = all[static_cast<std::size_t>(t.request - first_)];
       e.answer.push_back(t.token);
       e.ended = t.why == finish::stop_token;
-      if (temperature > 0) e.log_probability.push_back(log_probability(t, temperature));
+      if (temperature > 0) note_probability(t, temperature, e);
     });
     for (experience& e : all) {
       const std::span<const std::int32_t> ids_of(e.answer);
@@ -95,7 +98,7 @@ class rollout {
   }
 
  private:
-  double log_probability(const generated_token<T>& t, double temperature) {
+  void note_probability(const generated_token<T>& t, double temperature, experience& e) {
     std::array<T, 3> out{};
     const view<const T, 2> logits(t.logits.data(), index_t{1},
                                   static_cast<index_t>(t.logits.size()));
@@ -104,7 +107,8 @@ class rollout {
                               view<const std::int32_t, 1>(action, index_t{1}), 1 / temperature,
                               view<T, 1>(&out[0], index_t{1}), view<T, 1>(&out[1], index_t{1}),
                               view<T, 1>(&out[2], index_t{1}));
-    return static_cast<double>(out[0]);
+    e.log_probability.push_back(out[0]);
+    e.entropy += static_cast<double>(out[1]);
   }
 
   Ctx& ctx_;
