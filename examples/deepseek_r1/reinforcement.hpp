@@ -32,6 +32,7 @@ struct reinforcement {
   double largest_kl = 5;  ///< per token; more ends the run
   double temperature = 1;
   std::array<double, 3> levels = {0.2, 0.3, 0.5};
+  bool own_critic = false;  ///< PPO's critic is a model of its own, which begins as the policy does
   bool at_token = false;  ///< credit where a level can be told, not at the end
   index_t anneal = 0;
   index_t evaluate_updates = 20;
@@ -57,6 +58,7 @@ struct reinforcement {
             {"largest_kl", largest_kl},
             {"temperature", temperature},
             {"levels", levels},
+            {"own_critic", own_critic},
             {"at_token", at_token},
             {"anneal", anneal},
             {"evaluate_updates", evaluate_updates},
@@ -86,6 +88,7 @@ struct reinforcement {
     set("largest_kl", r.largest_kl);
     set("temperature", r.temperature);
     set("levels", r.levels);
+    set("own_critic", r.own_critic);
     set("at_token", r.at_token);
     set("anneal", r.anneal);
     set("evaluate_updates", r.evaluate_updates);

@@ -31,6 +31,8 @@ void complete(rl_options& o) {
   o.config.stage = "rl";
   o.config.steps = o.learn.updates;
   o.config.sync.gradients.code = dsr1::wire_code_of(o.gradients);
+  dsr1::expects(!o.learn.own_critic || o.learn.has_critic(), "--own-critic with ",
+                o.learn.algorithm, ", expected ppo, the algorithm that has a critic");
   o.learn.task_options = task_options_of(o.task_options);
   o.learn.from_hash = dsr1::hash_text(
       dsr1::hash_of_file((checkpoint_of(o.from, o.step) / "model.safetensors").string()));
@@ -95,6 +97,8 @@ void add_rl(CLI::App& app) {
   number("--largest-kl", r.largest_kl, "KL per token that ends the run; 0: none");
   number("--temperature", r.temperature, "of the answers");
   fixed(sub->add_option("--levels", r.levels, "rewards of syntax, logic and task"));
+  fixed(sub->add_flag("--own-critic", r.own_critic,
+                      "PPO's critic is a model of its own, not a head on the policy"));
   fixed(sub->add_flag("--at-token", r.at_token, "credit where a level can be told"));
   fixed(sub->add_option("--anneal", r.anneal, "updates until only the task counts"));
   count("--evaluate-updates", r.evaluate_updates, "updates between evaluations");

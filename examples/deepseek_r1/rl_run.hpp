@@ -62,7 +62,9 @@ class rl_run {
                  group.duplicate()),
         model_(on_every_rank(o_.config)),
         reference_(on_every_rank(o_.config)),
-        actor_(model_, Algorithm::critic, algorithm.objective, algorithm.actor, &reference_),
+        critic_(own_critic()),
+        actor_(model_, Algorithm::critic, algorithm.objective, algorithm.actor, &reference_,
+               critic_ ? &*critic_ : nullptr),
         trainer_(context_, ready(), dsr1::adamw{}, {.sync = o_.config.sync}),
         learn_(context_, trainer_, task_, codec_, algorithm, o_.learn.updates_of(o_.config.seed),
                o_.learn.rollouts()) {}
@@ -89,10 +91,14 @@ class rl_run {
   model on_every_rank(const run_config& c) {
     return distributed(make(c.size, c.balance_rate), c.size, group_, 1);
   }
+  std::optional<model> own_critic() {
+    return o_.learn.own_critic ? std::optional<model>(on_every_rank(o_.config)) : std::nullopt;
+  }
   actor_type& ready() {
     dsr1::initialize(context_, actor_);
     // The embedding learns far faster than the rest at the beginning of pre-training only.
     model_.tokens().table().traits().rate = 1;
+    if (critic_) critic_->tokens().table().traits().rate = 1;
     dsr1::initialize(context_, reference_, false);
     return actor_;
   }
@@ -124,6 +130,7 @@ class rl_run {
                     ", the run's is ", o_.learn.from_hash);
       dsr1::load_parameters(context_, file, reference_);
       dsr1::load_parameters(context_, file, model_);
+      if (critic_) dsr1::load_parameters(context_, file, *critic_);
     });
     const auto saved = dsr1::checkpoint::steps(checkpoints_of(run_));
     group_.agree("the newest checkpoint",
@@ -302,6 +309,7 @@ class rl_run {
   any_task task_;
   context_type context_;
   model model_, reference_;
+  std::optional<model> critic_;
   actor_type actor_;
   trainer_type trainer_;
   dsr1::reinforce<context_type, trainer_type, any_task, token_codec, Algorithm> learn_;

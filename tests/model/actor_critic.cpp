@@ -98,13 +98,16 @@ double loss_of(sampled<T>& d, Actor& actor, const clipped_objective& objective,
 }  // namespace
 
 TEST_CASE("actor_critic: gradients of objective, entropy, exact KL and values") {
+  const bool apart = GENERATE(false, true);  // the critic has a model of its own
   sampled<double> d;
+  small_lm<double, false> critic;
   const clipped_objective objective{.low = 0.4, .high = 0.6, .penalty = {.coefficient = 0.2}};
   const actor_options options{
       .temperature = 1.3, .entropy = 0.05, .divergence = 0.3, .value = 0.7, .value_clip = 0.9};
-  actor_critic actor(d.model, true, objective, options, &d.reference);
+  actor_critic actor(d.model, true, objective, options, &d.reference, apart ? &critic : nullptr);
   initialize(d.ctx, actor);
   enlarge(d.model);
+  if (apart) enlarge(critic);
   actor.for_each_parameter([&](const parameter_name& name, auto& p) {
     if (name.str().starts_with("value"))
       for (index_t i = 0; i < p.size(); ++i) p.values()[i] = 0.3 - 0.1 * static_cast<double>(i);
@@ -121,9 +124,36 @@ TEST_CASE("actor_critic: gradients of objective, entropy, exact KL and values") 
         return nullptr;
       });
   INFO(r.str());
-  CHECK(r.checked > 500);
+  CHECK(r.checked > (apart ? 1000 : 500));
   CHECK(r.error < 1e-6);
   CHECK(actor.statistics().tokens > 0);
+}
+
+TEST_CASE("actor_critic: a critic with a model of its own leaves the policy's gradient alone") {
+  sampled<float> d;
+  small_lm<float, false> critic;
+  const auto gradients = [&](const actor_options& options) {
+    actor_critic actor(d.model, true, clipped_objective{}, options, nullptr, &critic);
+    initialize(d.ctx, actor);
+    enlarge(d.model);
+    enlarge(critic);
+    policy_batch<float> b = d.batch();
+    b.reference = {};
+    b.reference_states = {};
+    decltype(actor)::saved s;
+    d.ctx.workspace().reset();
+    actor.train(d.ctx, b, 0.25, s);
+    std::vector<float> of_policy, of_critic;
+    actor.for_each_parameter([&](const parameter_name& name, auto& p) {
+      auto& to = name.str().starts_with("critic") ? of_critic : of_policy;
+      if (p.gradient_written() && !name.str().starts_with("value"))
+        to.insert(to.end(), p.gradients().begin(), p.gradients().end());
+    });
+    return std::pair(of_policy, of_critic);
+  };
+  const auto one = gradients({.value = 0.5}), other = gradients({.value = 5});
+  CHECK((one.first == other.first && one.first.size() > 100));
+  CHECK(one.second.size() > 100);
 }
 
 TEST_CASE("actor_critic: answers in two batches have the gradients of one") {
@@ -198,6 +228,14 @@ TEST_CASE("actor_critic: what does not fit") {
   CHECK(mentions(
       message_of([&] { actor_critic(d.model, false, clipped_objective{}, {.entropy = -1}); }),
       "-1 (entropy)", "none below 0"));
+  CHECK(mentions(message_of([&] {
+                   actor_critic(d.model, false, clipped_objective{}, {}, nullptr, &d.reference);
+                 }),
+                 "a model for a critic, but no critic"));
+  CHECK(mentions(message_of([&] {
+                   actor_critic(d.model, true, clipped_objective{}, {}, &d.reference, &d.reference);
+                 }),
+                 "also the policy or the reference"));
   actor_critic actor(d.model, false, clipped_objective{});
   policy_batch<float> b = d.batch();
   b.weight = b.weight.first(11);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include <dsr1/loss/policy_head.hpp>
@@ -50,8 +51,10 @@ struct policy_scores {
 
 /// loss = objective - entropy H + divergence KL(policy || reference) + value V, with
 /// exact entropy and KL over the vocabulary and V the clipped squared error of a linear value head
-/// on the states after the final norm. `model` and `reference` must outlive it; the parameters are
-/// the model's by their own names, and "value.weight", "value.bias" with a critic.
+/// on the states after the final norm: those of the policy, or of a model of the critic's own,
+/// which then learns from V alone as the policy does from the rest. The models must outlive it; the
+/// parameters are the policy's by their own names, with a critic "value.weight" and "value.bias",
+/// and those of its model under "critic".
 template <class Model, policy_objective Objective>
 class actor_critic {
  public:
@@ -59,14 +62,16 @@ class actor_critic {
   using T = number;
 
   struct saved {
-    typename Model::saved model;
+    typename Model::saved model, critic;
     typename linear<linear_shape{}, T>::saved value;
   };
 
   actor_critic(Model& model, bool critic, Objective objective = {}, actor_options options = {},
-               Model* reference = nullptr)
+               std::type_identity_t<Model>* reference = nullptr,
+               std::type_identity_t<Model>* critic_model = nullptr)
       : model_(&model),
         reference_(reference),
+        critic_(critic_model),
         objective_(std::move(objective)),
         options_(options),
         head_({.temperature = options.temperature}) {
@@ -77,8 +82,12 @@ class actor_critic {
             ", expected none below 0");
     expects(options.divergence == 0 || reference != nullptr, "actor_critic: a divergence of ",
             options.divergence, " from a reference model, but there is none");
+    expects(critic || critic_model == nullptr, "actor_critic: a model for a critic, but no critic");
+    expects(critic_model != &model && (critic_model == nullptr || critic_model != reference),
+            "actor_critic: the critic's own model is also the policy or the reference");
     if (!critic) return;
-    value_.emplace(linear_shape{.in = model.dim(), .out = 1, .bias = true});
+    value_.emplace(linear_shape{
+        .in = critic_model ? critic_model->dim() : model.dim(), .out = 1, .bias = true});
     // Zero: it begins with no opinion, and does not disturb the trunk.
     value_->for_each_parameter(
         [](const parameter_name&, auto& p) { p.traits().init = initial::zeros(); });
@@ -86,6 +95,8 @@ class actor_critic {
 
   Model& model() { return *model_; }
   Model* reference() { return reference_; }
+  /// The critic's own; null when it shares the policy's, or there is none.
+  Model* critic_model() { return critic_; }
   bool has_critic() const { return value_.has_value(); }
   Objective& objective() { return objective_; }
   actor_options& options() { return options_; }
@@ -107,7 +118,7 @@ class actor_critic {
       gather_actions(batch, head_.forward(ctx, other.h, *other.head, batch.targets).log_probability,
                      out.reference);
     if (value_) {
-      const std::vector<double> all = values(ctx, h, s);
+      const std::vector<double> all = values(ctx, states_for_values(ctx, batch, h, s), s);
       for (index_t t = 0; t < h.rows(); ++t)
         if (batch.targets[t] >= 0)
           out.value.push_back(all[static_cast<std::size_t>(t)]);
@@ -168,6 +179,7 @@ class actor_critic {
   template <class Visitor>
   void for_each_parameter(Visitor&& visitor) {
     model_->for_each_parameter(visitor);
+    if (critic_) visit_under("critic", *critic_, visitor);
     if (value_) visit_under("value", *value_, visitor);
   }
 
@@ -198,6 +210,12 @@ class actor_critic {
   }
 
   template <class Ctx>
+  view<const T, 2> states_for_values(Ctx& ctx, const policy_batch<T>& batch, view<const T, 2> h,
+                                     saved& s) {
+    return critic_ ? view<const T, 2>(critic_->hidden(ctx, batch.tokens, s.critic)) : h;
+  }
+
+  template <class Ctx>
   std::vector<double> values(Ctx& ctx, view<const T, 2> h, saved& s) {
     const view<T, 2> v = value_->forward(ctx, h, s.value);
     std::vector<T> host(static_cast<std::size_t>(h.rows()));
@@ -205,11 +223,12 @@ class actor_critic {
     return {host.begin(), host.end()};
   }
 
-  /// Adds to dh and returns the weighted sum of the value loss.
+  /// Adds to dh, or to the gradients of the critic's model; returns the weighted sum of the value
+  /// loss.
   template <class Ctx>
   double learn_values(Ctx& ctx, const policy_batch<T>& batch, view<const T, 2> h, view<T, 2> dh,
                       double scale, saved& s) {
-    const std::vector<double> all = values(ctx, h, s);
+    const std::vector<double> all = values(ctx, states_for_values(ctx, batch, h, s), s);
     std::vector<double> now, slope(batch.returns.size());
     for (index_t t = 0; t < h.rows(); ++t)
       if (batch.targets[t] >= 0) now.push_back(all[static_cast<std::size_t>(t)]);
@@ -226,14 +245,18 @@ class actor_critic {
         d[static_cast<std::size_t>(t)] = static_cast<T>(scale * options_.value * slope[a++]);
     const auto dv = ctx.template take<T>(h.rows(), index_t{1});
     Ctx::backend::upload(ctx, d.data(), view<T, 1>(dv.data, h.rows()));
-    const view<T, 2> more = value_->backward(ctx, view<const T, 2>(dv), s.value);
-    Ctx::backend::add(ctx, view<const T, 2>(more), dh);
+    const view<const T, 2> more = value_->backward(ctx, view<const T, 2>(dv), s.value);
+    if (critic_)
+      critic_->backward(ctx, more, s.critic);
+    else
+      Ctx::backend::add(ctx, more, dh);
     value_loss_ += loss;
     return options_.value * loss;
   }
 
   Model* model_;
   Model* reference_;
+  Model* critic_;
   Objective objective_;
   actor_options options_;
   policy_head<T> head_;
