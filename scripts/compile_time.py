@@ -6,8 +6,8 @@
     scripts/compile_time.py [--cxx g++] [--rounds 5] [--json]
 
 Units: an empty one, <Eigen/Core>, <nlohmann/json.hpp>, the standard headers that dsr1.hpp ends up
-with, every umbrella, and one numbered example (a whole model, so instantiation too), also with the CPU
-backend compiled elsewhere. Each is compiled
+with, every umbrella, and numbered examples (a whole model as a type; its training, so that
+everything is compiled, also with the CPU backend compiled elsewhere). Each is compiled
 `rounds` times with -fsyntax-only and with -O2 -c, all units in turn; figures are medians of the CPU
 seconds (user + system) of the compiler and its children, so that other load on the machine counts
 little. `lines` is the size after preprocessing.
@@ -58,6 +58,9 @@ for name in sorted(umbrellas, key=lambda n: n == "dsr1.hpp"):
 example = root / "examples/03_model_as_type.cpp"
 if example.exists():
     units["example: a whole model"] = f'#include "{example}"\n'
+example = root / "examples/04_train.cpp"
+if example.exists():
+    units["example: training"] = f'#include "{example}"\n'
     units["it, backend elsewhere"] = f'#define DSR1_CPU_COMPILED_ONCE\n#include "{example}"\n'
 units = {k: v for k, v in units.items() if k in ("empty", "<Eigen/Core>") or re.search(args.only, k)}
 
