@@ -93,11 +93,12 @@ TEST_CASE("rl: from a run to a better one, which is a run too") {
 TEST_CASE("rl: killed at random moments and resumed, it ends with the same bytes") {
   const folder f;
   make_base(f);
-  for (const std::string algorithm : {"ppo", "grpo"}) {
+  for (const std::string algorithm : {"ppo", "ppo --own-critic", "grpo"}) {
     const std::string how =
         "--updates 8 --evaluate-updates 4 --save-updates 1 --kl-target 0.01 --algorithm " +
         algorithm;
-    const std::string whole = "whole-" + algorithm, killed = "killed-" + algorithm;
+    const std::string name = algorithm.ends_with("critic") ? "critic" : algorithm,
+                      whole = "whole-" + name, killed = "killed-" + name;
     expect_success(f, learn(whole, how));
     const dsr1::random_stream random(9);
     int kills = 0;
@@ -155,6 +156,8 @@ TEST_CASE("rl: what cannot be") {
                  "the KL to the reference model is", "expected at most 0.01", "a smaller rate",
                  "the last good checkpoint"));
   CHECK(newest(f / "c") > 0);
+  CHECK(mentions(said(f, learn("d", "--algorithm grpo --own-critic")), "--own-critic with grpo",
+                 "expected ppo"));
   CHECK(mentions(said(f, "rl --out base --resume"), "base is a run of sft"));
   CHECK(mentions(said(f, learn("base", "--updates 1")), "holds a run already"));
   write(f / "c/reference.safetensors", "x");
