@@ -33,7 +33,7 @@ struct reinforcement {
   double temperature = 1;
   std::array<double, 3> levels = {0.2, 0.3, 0.5};
   bool own_critic = false;  ///< PPO's critic is a model of its own, which begins as the policy does
-  bool at_token = false;  ///< credit where a level can be told, not at the end
+  bool at_token = false;    ///< credit where a level can be told, not at the end
   index_t anneal = 0;
   index_t evaluate_updates = 20;
   index_t problems = 200;  ///< of an evaluation

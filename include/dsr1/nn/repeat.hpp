@@ -98,11 +98,11 @@ class repeat {
    public:
     template <class F>
     explicit erased_visitor(F& f)
-        : visitor_(&f), visit_([](void* to, const parameter_name& name, parameter<number>& p) {
-            (*static_cast<F*>(to))(name, p);
+        : visitor_(&f), visit_([](void* to, const parameter_name& chain, parameter<number>& p) {
+            (*static_cast<F*>(to))(chain, p);
           }) {}
-    void operator()(const parameter_name& name, parameter<number>& p) const {
-      visit_(visitor_, name, p);
+    void operator()(const parameter_name& chain, parameter<number>& p) const {
+      visit_(visitor_, chain, p);
     }
 
    private:
