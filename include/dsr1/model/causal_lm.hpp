@@ -3,6 +3,7 @@
 // A language model: embedding, body, final norm, head.
 #pragma once
 
+#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -46,7 +47,10 @@ class causal_lm {
     typename rms_norm<rms_norm_shape{}, T>::saved norm;
   };
 
-  explicit causal_lm(lm_shape given = Shape, Body body = Body(), lm_options options = {})
+  explicit causal_lm(lm_shape given = Shape)
+    requires std::default_initializable<Body>
+      : causal_lm(given, Body()) {}
+  explicit causal_lm(lm_shape given, Body body, lm_options options = {})
       : vocab_(resolve_extent("causal_lm: vocab", Shape.vocab, given.vocab)),
         dim_(resolve_extent("causal_lm: dim", Shape.dim, given.dim)),
         embedding_({.vocab = vocab_, .dim = dim_}),
