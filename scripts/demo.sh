@@ -79,9 +79,6 @@ Held-out sums solved (pass@1)
   after pre-training                  $(solves "$folder/run")
   after supervised fine-tuning        $(solves "$folder/tuned/best")
   after reinforcement                 $(solves "$folder/rewarded/policy")
-END
-
-cat << END
 
 More text:    $program generate $folder/run --prompt "To install the package"
 More sums:    $program generate $folder/rewarded/policy --prompt "27+61:" --temperature 0

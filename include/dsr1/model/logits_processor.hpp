@@ -75,11 +75,7 @@ class logits_processor {
     if (o.repetition_penalty != 1 || o.temperature == 0 || o.top_k > 0 || o.top_p < 1 ||
         o.min_p > 0 || logits.empty())
       return (*this)(o, logits, history).pick(u);
-    const auto top = static_cast<double>(logits[most_likely(logits)]);
-    all_.resize(logits.size());
-    double sum = 0;
-    for (std::size_t i = 0; i < logits.size(); ++i)
-      sum += all_[i] = std::exp((static_cast<double>(logits[i]) - top) / o.temperature);
+    const double sum = weigh_all(o, logits, most_likely(logits));
     std::size_t last = 0;  // that has not underflowed
     for (std::size_t i = 0; i < logits.size(); ++i) {
       if (all_[i] == 0) continue;
@@ -130,11 +126,8 @@ class logits_processor {
       out_.probabilities.push_back(1);
       return;
     }
-    // Weights are relative to the most likely token.
     const auto top = static_cast<double>(logits[best]);
-    const auto weight = [&](std::size_t i) {
-      return std::exp((static_cast<double>(logits[i]) - top) / o.temperature);
-    };
+    const auto weight = [&](std::size_t i) { return weight_of(logits[i], top, o.temperature); };
     if (o.top_k > 0 && static_cast<std::size_t>(o.top_k) < logits.size()) {
       keep_top_k(logits, static_cast<std::size_t>(o.top_k));
       for (const std::int32_t id : out_.tokens)
@@ -143,10 +136,7 @@ class logits_processor {
         keep_top_p(o.top_p,
                    std::accumulate(out_.probabilities.begin(), out_.probabilities.end(), 0.));
     } else if (o.top_p < 1) {
-      all_.resize(logits.size());
-      double sum = 0;
-      for (std::size_t i = 0; i < logits.size(); ++i) sum += all_[i] = weight(i);
-      gather_top_p(logits, o.top_p, sum);
+      gather_top_p(logits, o.top_p, weigh_all(o, logits, best));
     } else {
       // exp only of what min_p may keep, with some room for its rounding.
       const double least = top + o.temperature * (std::log(o.min_p) - 1e-3);
@@ -169,6 +159,23 @@ class logits_processor {
       if (logits[i] > logits[best]) best = i;
     }
     return best;
+  }
+
+  /// Relative to the most likely token.
+  template <class T>
+  static double weight_of(T logit, double top, double temperature) {
+    return std::exp((static_cast<double>(logit) - top) / temperature);
+  }
+
+  /// The weights of all tokens, into `all_`; their sum.
+  template <class T>
+  double weigh_all(const sampler_options& o, std::span<const T> logits, std::size_t best) {
+    const auto top = static_cast<double>(logits[best]);
+    all_.resize(logits.size());
+    double sum = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      sum += all_[i] = weight_of(logits[i], top, o.temperature);
+    return sum;
   }
 
   template <class T>
