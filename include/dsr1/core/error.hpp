@@ -45,7 +45,9 @@ struct text_part {
 template <class T>
 text_part part_of(const T& value) {
   if constexpr (std::is_array_v<T>)
-    return {value, [](std::ostream& out, const void* v) { out << static_cast<const char*>(v); }};
+    return {value, [](std::ostream& out, const void* v) {
+              out << static_cast<const std::remove_extent_t<T>*>(v);
+            }};
   else
     return {std::addressof(value),
             [](std::ostream& out, const void* v) { out << *static_cast<const T*>(v); }};
