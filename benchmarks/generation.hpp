@@ -112,6 +112,7 @@ inline std::int32_t random_token(std::uint64_t seed, index_t slot, index_t posit
 
 struct session_options {
   int threads = 0;
+  bool int8_activations = false;
   index_t chunk = 512;
   index_t capacity = 4096;        ///< of one sequence
   index_t batch_capacity = 1024;  ///< of each of several side by side
@@ -144,7 +145,9 @@ class session_of final : public session {
       : options_(options),
         config_(std::move(config)),
         source_(folder),
-        ctx_({.threads = options.threads}),
+        ctx_({.threads = options.threads,
+              .activations = options.int8_activations ? dsr1::activation_type::int8
+                                                       : dsr1::activation_type::exact}),
         model_(Published::make(config_)) {
     load_checkpoint(ctx_, model_, config_, dsr1::family_of(config_.model_type), source_,
                     {.packed = true, .gradients = false});

@@ -13,14 +13,19 @@ namespace dsr1 {
 class cpu_device {
  public:
   explicit cpu_device(const context_options& options)
-      : isa_(chosen_isa()), pool_(options.threads) {}
+      : isa_(chosen_isa()),
+        rounds_activations_(options.activations == activation_type::int8),
+        pool_(options.threads) {}
 
   isa instructions() const { return isa_; }
+  /// Whether products with coded weights round their tokens to 8 bits.
+  bool rounds_activations() const { return rounds_activations_; }
   thread_pool& pool() { return pool_; }
   dsr1::memory& memory() { return host_memory::instance(); }
 
  private:
   isa isa_;
+  bool rounds_activations_;
   thread_pool pool_;
 };
 

@@ -7,7 +7,9 @@
 
 #include <dsr1/backend/quant_ops.hpp>
 #include <dsr1/cpu/coded_kernels.hpp>
+#include <dsr1/cpu/coded_row_finder.hpp>
 #include <dsr1/cpu/device.hpp>
+#include <dsr1/cpu/int8_products.hpp>
 #include <dsr1/tensor/workspace.hpp>
 
 namespace dsr1 {
@@ -33,6 +35,13 @@ struct cpu_quant {
     for (index_t g = 0; g < groups.count(); ++g)
       if (groups.length(g) > 0) active[count++] = g;
     if (count == 0 || w.rows == 0) return;
+    if (ctx.device().rounds_activations()) {
+      const view<const index_t, 1> groups_with_rows = view<const index_t, 1>(active.data, count);
+      if (w.type == coding::mxfp4)
+        return int8_products::run<coding::mxfp4>(ctx, x, groups, groups_with_rows, w, y, bias);
+      if (w.type == coding::int4)
+        return int8_products::run<coding::int4>(ctx, x, groups, groups_with_rows, w, y, bias);
+    }
 
     const bool pairs = simd::in_pairs(w.type);
     const index_t padded = round_up(w.columns, 32);
@@ -68,7 +77,7 @@ struct cpu_quant {
             " rows of ", w.text(), " into ", extents_text(y));
     for (index_t i = 0; i < rows.rows(); ++i)
       expects(rows[i] >= 0 && rows[i] < w.rows, "coded_rows: row ", rows[i], " of ", w.text());
-    const row_finder find(w, 0);
+    const coded_row_finder find(w, 0);
     parallel_for(ctx, ceil_div(rows.rows(), 16), [&](index_t task, int) {
       for (index_t i = task * 16; i < std::min(task * 16 + 16, rows.rows()); ++i)
         with_kernels<T>(ctx, w.type, [&]<class Kernels, coding Type>() {
@@ -78,64 +87,6 @@ struct cpu_quant {
   }
 
  private:
-  /// `coded_tensor::row` of one matrix without its divisions.
-  class row_finder {
-   public:
-    row_finder(const coded_tensor& w, index_t matrix)
-        : count_(w.parts_per_matrix()),
-          parts_(w.parts.data() + matrix * count_),
-          alternating_(w.alternating && count_ > 1),
-          row_bytes_(w.row_bytes()),
-          scale_bytes_(w.scale_row_bytes()),
-          scale_rows_(info_of(w.type).block_rows) {}
-    coded_row operator()(index_t r) const {
-      const coded_part* p = parts_;
-      if (alternating_) {
-        p += r % count_;
-        r /= count_;
-      } else {
-        for (; r >= p->rows; ++p) r -= p->rows;
-      }
-      const index_t s = scale_rows_ == 1 ? r : r / scale_rows_;
-      return {p->codes + r * row_bytes_, p->scales ? p->scales + s * scale_bytes_ : nullptr};
-    }
-
-    /// As many of the `wanted` rows from r on as lie at even distances.
-    simd::coded_rows_run run(index_t r, index_t wanted) const {
-      simd::coded_rows_run out;
-      out.count = static_cast<int>(std::min<index_t>(wanted, 4));
-      for (int i = 0; i < 4; ++i) out.row[i] = (*this)(r + std::min(i, out.count - 1));
-      const bool pair = alternating_ && count_ == 2;
-      index_t left = wanted;  // that follow one another in their part and share a row of scales
-      if (alternating_) {
-        if (!pair || scale_rows_ > 1) left = 4;
-      } else {
-        const coded_part* p = parts_;
-        for (; r >= p->rows; ++p) r -= p->rows;
-        left = std::min(left, p->rows - r);
-        if (scale_rows_ > 1) left = std::min(left, scale_rows_ - r % scale_rows_);
-      }
-      out.fours = std::max<index_t>(left / 4, 1);
-      const index_t step = pair ? 2 : 4;
-      out.code_step = step * row_bytes_;
-      out.scale_step = scale_rows_ > 1 ? 0 : step * scale_bytes_;
-      // Memory is asked for in the order in which it lies, a few lines ahead of its use.
-      const auto place = [&](int i) {
-        return reinterpret_cast<std::uintptr_t>(out.row[i].codes) + 4096;
-      };
-      out.ahead[0] = place(0);
-      if (pair) out.ahead[1] = place(1);
-      out.ahead_rows = step;
-      return out;
-    }
-
-   private:
-    index_t count_;
-    const coded_part* parts_;
-    bool alternating_;
-    index_t row_bytes_, scale_bytes_, scale_rows_;
-  };
-
   /// The tokens of one group and where their results go.
   template <class T>
   struct product {
@@ -184,7 +135,7 @@ struct cpu_quant {
   template <class Ctx, class T>
   static void run_block(Ctx& ctx, const coded_tensor& w, index_t g, index_t first, index_t count,
                         const product<T>& p) {
-    const row_finder find(w, g);
+    const coded_row_finder find(w, g);
     if constexpr (std::is_same_v<T, float>) {
       with_kernels<T>(ctx, w.type, [&]<class Kernels, coding Type>() {
         run_rows<Kernels, Type>(find, first, count, w.columns, p);
@@ -203,7 +154,7 @@ struct cpu_quant {
   }
 
   template <class Kernels, coding Type>
-  static void run_rows(const row_finder& find, index_t first, index_t count, index_t columns,
+  static void run_rows(const coded_row_finder& find, index_t first, index_t count, index_t columns,
                        const product<float>& p) {
     // As many tokens at a time as stay in the second cache while all rows pass by.
     const index_t tokens =
