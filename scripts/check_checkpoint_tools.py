@@ -4,7 +4,8 @@
 """check_checkpoint_tools.py BIN GOLDEN WORK: generate and convert on the golden checkpoints.
 
 generate must give the golden greedy tokens, packed and unpacked, cut into small chunks, and with
-the guesses of a multi-token-prediction layer; a conversion that loses nothing must keep every
+the guesses of a multi-token-prediction layer; with activations of 8 bits chunks and threads change
+no token; a conversion that loses nothing must keep every
 golden value; one that loses must load, run, and be smaller; what cannot be coded must be named.
 """
 import json
@@ -23,10 +24,14 @@ def run(name, *arguments, fails=False):
     return done.stderr if fails else done.stdout
 
 
-def greedy(folder, expected, *options):
+def generated(folder, expected, *options):
     ids = ",".join(map(str, expected["prompt"]))
     out = run("generate", folder, "--ids", ids, "--temperature", 0, "--tokens", len(expected["generated"]), "--context", 64, *options)
-    got = [int(t) for t in out.split(",")]
+    return [int(t) for t in out.split(",")]
+
+
+def greedy(folder, expected, *options):
+    got = generated(folder, expected, *options)
     if got != expected["generated"]:
         sys.exit(f"generate {folder} {options}: {got}, expected {expected['generated']}")
 
@@ -47,6 +52,12 @@ if (binaries / "generate").exists():
         if json.loads((case / "config.json").read_text()).get("num_nextn_predict_layers"):
             for guesses in (1, 3):
                 greedy(case, expected, "--draft", guesses)
+    case = golden / "models/gpt_oss_mxfp4"
+    expected = json.loads((case / "greedy.json").read_text())
+    texts = [generated(case, expected, "--int8-activations", "--chunk", chunk, "--threads", threads)
+             for chunk in (1, 3, 64) for threads in (1, 2)]
+    if any(t != texts[0] for t in texts):
+        sys.exit(f"generate --int8-activations: chunks or threads change tokens: {texts}")
 
 def check_exact(target, case):
     for extra in ("golden.safetensors", "tolerances.json", "greedy.json"):

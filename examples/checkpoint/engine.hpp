@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include <dsr1/backend/options.hpp>
 #include <dsr1/io/model_config.hpp>
 #include <dsr1/model/generator.hpp>
 #include <dsr1/model/speculative.hpp>
@@ -22,6 +23,7 @@ struct engine_options {
   index_t chunk = 512;
   index_t step_tokens = 512;
   bool packed = true;                                              ///< weights as they are stored
+  dsr1::activation_type activations = dsr1::activation_type::exact;
   std::function<void(index_t done, index_t total)> progress = {};  ///< while loading
 };
 

@@ -101,3 +101,28 @@ TEST_CASE("gemm_kernels: an element is one chain of multiply-adds in ascending o
     });
   }
 }
+
+TEST_CASE("gemm_kernels: a right operand read where it lies gives the bits of a packed one") {
+  for_each_isa([](auto set) {
+    using T = typename decltype(set)::value;
+    using gemm = simd::gemm_kernels<decltype(set)>;
+    for (const index_t m : {1, 2, 4, 7, 8, 13, 16})
+      for (const index_t panels : {1, 2, 3})
+        for (const index_t k : {0, 1, 6, 32}) {
+          const index_t n = panels * gemm::columns, stride = n + 5;
+          const guarded<T> a(battery::normals<T>(m * k, 1)),
+              b(battery::normals<T>(k > 0 ? (k - 1) * stride + n : 0, 2));
+          const matrix<const T> x(a.data(), m, k, k, 1), y(b.data(), k, n, stride, 1);
+          guarded<T> packed(at(k * n)), scratch(at(gemm::rows * (k + gemm::columns)));
+          gemm::pack(y, packed.data());
+          for (const bool add : {false, true}) {
+            const auto start = battery::normals<T>(m * n, 4);
+            guarded<T> c(start), d(start);
+            gemm::multiply(x, packed.data(), matrix<T>(c.data(), m, n, n, 1), add, nullptr,
+                           scratch.data());
+            gemm::multiply_in_place(x, y, matrix<T>(d.data(), m, n, n, 1), add);
+            REQUIRE(c.vector() == d.vector());
+          }
+        }
+  });
+}

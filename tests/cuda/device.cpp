@@ -21,6 +21,11 @@ TEST_CASE("cuda device: a device that is not there is named, with those that are
       mentions(message_of([] { context<part> c({.device = 99}); }), "device 99", "expected 0 to"));
 }
 
+TEST_CASE("cuda device: activations of 8 bits are refused", "[cuda]") {
+  CHECK(mentions(message_of([] { context<part> c({.activations = activation_type::int8}); }),
+                 "activations int8", "expected exact"));
+}
+
 TEST_CASE("cuda device: more memory than there is: what was asked for and what is free", "[cuda]") {
   context<part> ctx;
   const auto said = message_of([&] { ctx.take<float>(index_t{1} << 44); });

@@ -134,6 +134,7 @@ struct cpu_attention {
       const index_t end = std::min(begin + q_block, s.position + s.length);
       // A single query makes one product whose rows are its heads, else each head makes its own.
       const bool single = end - begin == 1;
+      const bool in_place = single && dv % gemm::columns == 0;
       const scratch<T> w(memory.row(worker), e, most);
       std::fill_n(w.sum, heads * q_block, sinks.data ? T(1) : T(0));
       for (index_t r = 0; r < heads; ++r) {
@@ -149,8 +150,8 @@ struct cpu_attention {
         visible_queries(e.window, keys, from, to);
         if (from >= to) continue;
         gemm::pack(transposed(head(kv.keys, g, d).slice_rows(keys.row, keys.count)), w.keys);
-        gemm::pack(matrix<const T>(head(kv.values, g, dv).slice_rows(keys.row, keys.count)),
-                   w.values);
+        const matrix<const T> values = head(kv.values, g, dv).slice_rows(keys.row, keys.count);
+        if (!in_place) gemm::pack(values, w.values);
         const index_t row = s.begin + from - s.position, rows = single ? heads : to - from;
         for (index_t r = 0; r < (single ? 1 : heads); ++r) {
           const matrix<const T> queries(q.row(row) + (h0 + r) * d, rows, d, single ? d : q.stride,
@@ -166,8 +167,11 @@ struct cpu_attention {
                                              static_cast<T>(e.scale), w.top[at], w.sum[at]);
             if (shrink != T(1)) kernels::multiply_row(out.data + n * out.row_stride, dv, shrink);
           }
-          gemm::multiply(matrix<const T>(w.scores, rows, keys.count, k_block, 1), w.values, out,
-                         true, nullptr, w.tile);
+          const matrix<const T> weights(w.scores, rows, keys.count, k_block, 1);
+          if (in_place)
+            gemm::multiply_in_place(weights, values, out, true);
+          else
+            gemm::multiply(weights, w.values, out, true, nullptr, w.tile);
         }
       }
       for (index_t r = 0; r < heads; ++r)

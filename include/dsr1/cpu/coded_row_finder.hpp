@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// Where the rows of a coded matrix lie, found without divisions.
+// Where the rows of a coded matrix lie, found without divisions, and how many of them are a task.
 #pragma once
 
 #include <algorithm>
@@ -67,5 +67,13 @@ class coded_row_finder {
   bool alternating_;
   index_t row_bytes_, scale_bytes_, scale_rows_;
 };
+
+/// Long tasks, because reading from memory takes a while to get going, but several for every thread:
+/// 32 to 128 KiB of codes, some microseconds for one token.
+inline index_t coded_task_rows(const coded_tensor& w, index_t all_rows, int workers) {
+  const index_t bytes = std::max<index_t>(w.row_bytes(), 1);
+  const index_t share = all_rows * bytes / (8 * workers);
+  return std::clamp<index_t>(std::clamp<index_t>(share, 32'768, 131'072) / bytes, 8, 512);
+}
 
 }  // namespace dsr1

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// Products of 4-bit weights with tokens of 8 bits, in whole numbers.
+// Products of weights of 4 and 8 bits with tokens of 8 bits, in whole numbers.
 #pragma once
 
 #include <cmath>
@@ -12,14 +12,16 @@
 
 namespace dsr1::simd {
 
-/// The codings whose numbers are (u - offset) unit scale with u from 0 to a few bits.
+/// The codings whose numbers are (u - offset) unit scale with whole numbers u from 0 to 255.
 constexpr bool in_whole_numbers(coding type) {
-  return type == coding::mxfp4 || type == coding::int4;
+  return type == coding::mxfp4 || type == coding::int4 || type == coding::int8;
 }
-constexpr int offset_of(coding type) { return type == coding::mxfp4 ? 12 : 8; }
+constexpr int offset_of(coding type) {
+  return type == coding::mxfp4 ? 12 : type == coding::int4 ? 8 : 128;
+}
 constexpr float unit_of(coding type) { return type == coding::mxfp4 ? 0.5f : 1; }
 
-/// u of the sixteen codes.
+/// u of the sixteen codes of 4 bits.
 template <coding Type>
 inline constexpr auto whole_numbers = [] {
   std::array<std::uint8_t, 16> out{};
@@ -31,8 +33,8 @@ inline constexpr auto whole_numbers = [] {
   return out;
 }();
 
-/// Thirty-two columns of a token: x = scale code, scale = max |x| / 127. The 16 even columns come
-/// before the 16 odd ones, as in 4-bit codes.
+/// Thirty-two columns of a token: x = scale code, scale = max |x| / 127. For weights of 4 bits the 16
+/// even columns come before the 16 odd ones (see in_pairs).
 template <class T>
 struct int8_block {
   std::int8_t codes[32];
@@ -44,14 +46,14 @@ struct int8_block {
 template <class T>
 using int8_tokens = view<const int8_block<T>, 2>;
 
-/// Eight rows of weights at a time:
+/// Some rows of weights (R = 8 or 16) at a time:
 ///     y[t, r] = bias[r] + sum over blocks b of (w_scale[r, b] scale[t, b]) dot[t, r, b]
 /// where the dot product of a block is a whole number, so exact, and the sum is one chain of fused
 /// multiply-adds in ascending order: a result depends on its row and its token only.
 ///     round<Type>(x, columns, to)               one token
-///     decode<Type>(w, blocks, tile, scales, ahead)      u as tile[block, 8, row, 4], and
-///                                                       scales[block, row]
-///     multiply(tile, scales, x, bias, y, y_row, count)  count of the eight rows are kept
+///     decode<Type>(w, blocks, tile, scales, ahead)      u as tile[block, 8, R, 4] and as
+///                                                       scales[block, R]
+///     multiply<Type>(tile, scales, x, bias, y, y_row, count)   `count` of the rows are kept
 ///     few<Type>(w, x, bias, y, y_row, count, ahead)     the same without a tile, for 1 ..
 ///                                                       `most_direct` tokens
 /// Two of them ask memory for the codes that lie `ahead`, as many as they read.
@@ -82,7 +84,7 @@ struct int8_kernels<generic<T>> {
       std::int32_t sum = 0;
       for (int i = 0; i < 32; ++i) {
         const int code = finite ? static_cast<int>(std::nearbyint(x[i] * inverse)) : 0;
-        to->codes[i / 2 + i % 2 * 16] = static_cast<std::int8_t>(code);
+        to->codes[in_pairs(Type) ? i / 2 + i % 2 * 16 : i] = static_cast<std::int8_t>(code);
         sum += code;
       }
       to->start = -offset_of(Type) * sum;
@@ -95,9 +97,13 @@ struct int8_kernels<generic<T>> {
     for (index_t b = 0; b < blocks; ++b)
       for (int r = 0; r < rows; ++r) {
         for (int i = 0; i < 32; ++i) {  // in the order of the tokens' codes
-          const auto byte = std::to_integer<unsigned>(w[r].codes[b * 16 + i % 16]);
-          const unsigned code = i < 16 ? byte & 15u : byte >> 4;
-          tile[((b * 8 + i / 4) * rows + r) * 4 + i % 4] = whole_numbers<Type>[code];
+          std::uint8_t& u = tile[((b * 8 + i / 4) * rows + r) * 4 + i % 4];
+          if constexpr (Type == coding::int8) {
+            u = static_cast<std::uint8_t>(codes::load<std::int8_t>(w[r].codes, b * 32 + i) + 128);
+          } else {
+            const auto byte = std::to_integer<unsigned>(w[r].codes[b * 16 + i % 16]);
+            u = whole_numbers<Type>[i < 16 ? byte & 15u : byte >> 4];
+          }
         }
         if constexpr (Type == coding::mxfp4)
           scales[b * rows + r] =
@@ -108,6 +114,7 @@ struct int8_kernels<generic<T>> {
       }
   }
 
+  template <coding>
   static void multiply(const std::uint8_t* tile, const T* scales, int8_tokens<T> x, const T* bias,
                        T* y, index_t y_row, int count) {
     for (index_t t = 0; t < x.rows(); ++t)
@@ -130,4 +137,4 @@ struct int8_kernels<generic<T>> {
 
 }  // namespace dsr1::simd
 
-#include <dsr1/cpu/int8_kernels_avx2.hpp>
+#include <dsr1/cpu/int8_kernels_vnni.hpp>

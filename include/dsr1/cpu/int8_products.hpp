@@ -19,7 +19,7 @@ struct product {
   simd::int8_tokens<T> x;
   view<T, 2> y;
   const T* bias;
-  std::uint8_t* tile;  ///< of the thread, eight decoded rows
+  std::uint8_t* tile;  ///< of the thread, decoded rows
   T* scales;
 };
 
@@ -28,7 +28,7 @@ simd::int8_tokens<T> rounded(Ctx& ctx, view<const T, 2> x) {
   const auto to = ctx.template take<simd::int8_block<T>>(x.rows(), x.columns() / 32);
   const auto rows = [&](index_t task, int) {
     for (index_t t = task * 16; t < std::min(task * 16 + 16, x.rows()); ++t)
-      simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+      simd::dispatch_int8<T>(ctx.device().instructions(), [&](auto instructions) {
         simd::int8_kernels<decltype(instructions)>::template round<Type>(x.row(t), x.columns(),
                                                                          to.row(t));
       });
@@ -60,39 +60,31 @@ void run_rows(const coded_row_finder& find, index_t first, index_t count, const 
         Kernels::template few<Type>(w, x, bias, y, p.y.stride, kept, codes + 8192);
       } else {
         // While these are multiplied, memory brings the next rows.
-        const auto next = codes + static_cast<std::uintptr_t>(Kernels::rows * 16 * blocks);
+        const auto next = codes + static_cast<std::uintptr_t>(Kernels::rows * info_of(Type).bits * 4 * blocks);
         Kernels::template decode<Type>(w, blocks, p.tile, p.scales, next);
-        Kernels::multiply(p.tile, p.scales, x, bias, y, p.y.stride, kept);
+        Kernels::template multiply<Type>(p.tile, p.scales, x, bias, y, p.y.stride, kept);
       }
     }
   }
-}
-
-/// Long tasks, because reading from memory takes a while to get going, but several for every thread:
-/// 32 to 128 KiB of codes, some microseconds for one token.
-inline index_t task_rows(const coded_tensor& w, index_t all_rows, int workers) {
-  const index_t bytes = std::max<index_t>(w.row_bytes(), 1);
-  const index_t share = all_rows * bytes / (8 * workers);
-  return std::clamp<index_t>(std::clamp<index_t>(share, 32'768, 131'072) / bytes, 8, 512);
 }
 
 /// `coded_matmul` of backend/quant_ops.hpp; `active` are the groups that have rows.
 template <coding Type, class Ctx, class T>
 void run(Ctx& ctx, view<const T, 2> x, const row_groups& groups, view<const index_t, 1> active,
          const coded_tensor& w, view<T, 2> y, view<const T, 2> bias) {
-  constexpr index_t rows = simd::int8_kernels<simd::generic<T>>::rows;
+  constexpr index_t rows = 16;  // of a tile, at most
   const simd::int8_tokens<T> tokens = rounded<Type>(ctx, x);
   const int workers = ctx.device().pool().size();
   const auto tiles = ctx.template take<std::uint8_t>(workers, rows * w.columns);
   const auto scales = ctx.template take<T>(workers, rows * tokens.columns());
-  const index_t block = task_rows(w, active.rows() * w.rows, workers) / rows * rows;
+  const index_t block = coded_task_rows(w, active.rows() * w.rows, workers) / rows * rows;
   const index_t blocks = ceil_div(w.rows, block);
   const auto task = [&](index_t i, int worker) {
     const index_t g = active[i / blocks], first = i % blocks * block;
     const product<T> p{tokens.slice_rows(groups.begin(g), groups.length(g)),
                        y.slice_rows(groups.begin(g), groups.length(g)),
                        bias.data ? bias.row(g) : nullptr, tiles.row(worker), scales.row(worker)};
-    simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+    simd::dispatch_int8<T>(ctx.device().instructions(), [&](auto instructions) {
       run_rows<simd::int8_kernels<decltype(instructions)>, Type>(
           coded_row_finder(w, g), first, std::min(block, w.rows - first), p);
     });

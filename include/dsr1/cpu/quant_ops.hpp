@@ -35,12 +35,13 @@ struct cpu_quant {
     for (index_t g = 0; g < groups.count(); ++g)
       if (groups.length(g) > 0) active[count++] = g;
     if (count == 0 || w.rows == 0) return;
-    if (ctx.device().rounds_activations()) {
-      const view<const index_t, 1> groups_with_rows = view<const index_t, 1>(active.data, count);
-      if (w.type == coding::mxfp4)
-        return int8_products::run<coding::mxfp4>(ctx, x, groups, groups_with_rows, w, y, bias);
-      if (w.type == coding::int4)
-        return int8_products::run<coding::int4>(ctx, x, groups, groups_with_rows, w, y, bias);
+    if (ctx.device().rounds_activations() && simd::in_whole_numbers(w.type) && w.columns % 32 == 0) {
+      const view<const index_t, 1> with_rows(active.data, count);
+      return with_codec(w.type, [&](auto codec) {
+        constexpr coding type = decltype(codec)::type;
+        if constexpr (simd::in_whole_numbers(type))
+          int8_products::run<type>(ctx, x, groups, with_rows, w, y, bias);
+      });
     }
 
     const bool pairs = simd::in_pairs(w.type);
@@ -49,8 +50,10 @@ struct cpu_quant {
     if constexpr (std::is_same_v<T, float>)
       if (pairs || padded != w.columns) arranged = arrange(ctx, x, pairs, padded);
 
-    const auto scratch = ctx.template take<T>(ctx.device().pool().size(), 4 * padded);
-    const index_t block = block_rows(w), blocks = ceil_div(w.rows, block);
+    const int workers = ctx.device().pool().size();
+    const auto scratch = ctx.template take<T>(workers, 4 * padded);
+    const index_t block = coded_task_rows(w, count * w.rows, workers) / 4 * 4;
+    const index_t blocks = ceil_div(w.rows, block);
     const auto task = [&](index_t i, int worker) {
       const index_t g = active[i / blocks], first = i % blocks * block;
       product<T> p{arranged.slice_rows(groups.begin(g), groups.length(g)),
@@ -96,12 +99,6 @@ struct cpu_quant {
     index_t padded;
     T* scratch;  // four decoded rows
   };
-
-  /// Some 32 KiB of codes are a task: a few microseconds for one token.
-  static index_t block_rows(const coded_tensor& w) {
-    const index_t rows = 32'768 / std::max<index_t>(w.row_bytes(), 1) / 4 * 4;
-    return std::clamp<index_t>(rows, 8, 256);
-  }
 
   /// f.operator()<Kernels, Type>()
   template <class T, class Ctx, class F>

@@ -62,6 +62,8 @@ class cuda_device {
 
   explicit cuda_device(const context_options& options)
       : number_(chosen(options.device)), waits_(options.wait_for_each), memory_(number_) {
+    expects(options.activations == activation_type::exact,
+            "context on a CUDA device: activations int8, expected exact (int8 is of the CPU only)");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   }
   ~cuda_device() {
