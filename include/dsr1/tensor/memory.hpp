@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace dsr1 {
 
 /// Every tensor begins on a boundary of this many bytes.
@@ -22,13 +26,23 @@ class memory {
   virtual bool on_host() const { return true; }
 };
 
+/// Large blocks lie on huge pages where the system has them to give: an optimizer's step walks over
+/// more memory than the translations of small pages cover.
 class host_memory final : public memory {
  public:
+  static constexpr std::size_t huge_page = std::size_t{1} << 21;
+  static constexpr std::size_t large = 4 * huge_page;
+
   void* allocate(std::size_t bytes) override {
-    return ::operator new(bytes, std::align_val_t{tensor_alignment});
+    if (bytes < large) return ::operator new(bytes, std::align_val_t{tensor_alignment});
+    void* const block = ::operator new(bytes, std::align_val_t{huge_page});
+#if defined(__linux__)
+    madvise(block, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a wish, so its result is too
+#endif
+    return block;
   }
-  void deallocate(void* pointer, std::size_t) noexcept override {
-    ::operator delete(pointer, std::align_val_t{tensor_alignment});
+  void deallocate(void* pointer, std::size_t bytes) noexcept override {
+    ::operator delete(pointer, std::align_val_t{bytes < large ? tensor_alignment : huge_page});
   }
   static host_memory& instance() {
     static host_memory one;
