@@ -102,6 +102,8 @@ void add_loss() {
     add_with_context("loss/head_32768" + end,
                      [=](auto& s, auto& c) { head(s, c, 2048, 256, 32'768, backward); });
   }
+  add_with_context("loss/head_200000_with_gradient",
+                   [](auto& s, auto& c) { head(s, c, 1024, 256, 200'000, true); });
 }
 
 }  // namespace bench
