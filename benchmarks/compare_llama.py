@@ -13,7 +13,7 @@ Both files keep the experts in MXFP4, and table, attention and head in 8 bits wi
 numbers: as many bytes, and the same values to the bit. (build/bin/convert IN OUT --experts keep
 --dense int8 makes as many bytes of any folder, but chooses scales of its own.) Routers are bf16
 for us, floats for llama.cpp. llama.cpp computes with activations of 8 bits and a cache of halves,
-dsr1 with floats.
+dsr1 with floats, or with activations of 8 bits, too (--int8-activations).
 
 A round is ours, peer, ours, peer for each work; both programs stay loaded and have run each work
 once before. Ratios (above 1: we are ahead) are taken inside a round, between the means of its two
@@ -39,6 +39,7 @@ ap.add_argument("gguf", help="the same model for llama.cpp")
 ap.add_argument("--llama-python", default="", help="an interpreter with llama-cpp-python")
 ap.add_argument("--llama-bench", default="", help="llama.cpp's own program")
 ap.add_argument("--binary", default=str(here.parent / "build/bin/bench_generate"))
+ap.add_argument("--int8-activations", action="store_true", help="ours rounds activations, as llama.cpp does")
 ap.add_argument("--threads", default="2,1")
 ap.add_argument("--works", default="prefill,decode,depth,batch")
 ap.add_argument("--prefill", type=int, default=512)
@@ -62,6 +63,7 @@ WORKS = {  # name: (title, command, tokens, settings of flash attention)
     "depth": (f"decode {args.decode}, depth {args.depth}", f"decode {args.depth} 1 {args.decode}", args.decode, (-1, 0)),
     "batch": (f"decode {args.decode}, batch {args.batch}", f"decode 0 {args.batch} {args.decode}",
               args.decode * args.batch, (-1,))}
+OURS = ["--int8-activations"] if args.int8_activations else []
 FLASH = {-1: "auto", 0: "off", 1: "on"}
 
 
@@ -91,7 +93,7 @@ class server:
 class ours(server):
     def __init__(self, threads):
         super().__init__([args.binary, args.folder, "--serve", "--threads", threads, "--prefill", args.prefill,
-                          "--decode", args.decode, "--depths", f"0,{args.depth}"])
+                          "--decode", args.decode, "--depths", f"0,{args.depth}"] + OURS)
 
     def run(self, work, flash=None):
         return self.ask(WORKS[work][1])["seconds"]
@@ -128,7 +130,7 @@ def logits_gap():
     """The median relative difference of the logits, token by token."""
     with tempfile.TemporaryDirectory() as folder:
         a, b = folder + "/a", folder + "/b"
-        subprocess.run([args.binary, args.folder, "--logits", str(args.logits), "--logits-file", a], check=True)
+        subprocess.run([args.binary, args.folder, *OURS, "--logits", str(args.logits), "--logits-file", a], check=True)
         peer = llama_python(2)
         vocab = peer.ask(f"logits {args.logits} {b}")["vocab"]
         peer.close()
@@ -198,6 +200,6 @@ for threads in args.threads.split(","):
                   f"others {r['other_load']:.2f} cores", flush=True)
 if args.json:
     print(json.dumps(dict(date=time.strftime("%Y-%m-%d"), machine=platform.processor() or platform.machine(),
-                          rounds=args.rounds, logits_gap=gap, rows=rows), indent=1))
+                          rounds=args.rounds, logits_gap=gap, int8_activations=args.int8_activations, rows=rows), indent=1))
 elif gap is not None:
     print(f"logits of {args.logits} tokens: median relative difference {gap:.2g}")

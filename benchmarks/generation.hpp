@@ -147,7 +147,7 @@ class session_of final : public session {
         source_(folder),
         ctx_({.threads = options.threads,
               .activations = options.int8_activations ? dsr1::activation_type::int8
-                                                       : dsr1::activation_type::exact}),
+                                                      : dsr1::activation_type::exact}),
         model_(Published::make(config_)) {
     load_checkpoint(ctx_, model_, config_, dsr1::family_of(config_.model_type), source_,
                     {.packed = true, .gradients = false});

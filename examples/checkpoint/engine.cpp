@@ -26,7 +26,10 @@ class engine_of final : public engine {
 
  public:
   engine_of(dsr1::model_config c, const std::filesystem::path& folder, const engine_options& o)
-      : config_(std::move(c)), options_(o), source_(folder.string()), ctx_({.threads = o.threads, .activations = o.activations}) {
+      : config_(std::move(c)),
+        options_(o),
+        source_(folder.string()),
+        ctx_({.threads = o.threads, .activations = o.activations}) {
     const auto load = [&](auto& m) {
       load_checkpoint(ctx_, m, config_, dsr1::family_of(config_.model_type), source_,
                       {.packed = o.packed, .gradients = false, .progress = o.progress});

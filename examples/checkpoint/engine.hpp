@@ -22,7 +22,7 @@ struct engine_options {
   index_t capacity = 4096;
   index_t chunk = 512;
   index_t step_tokens = 512;
-  bool packed = true;                                              ///< weights as they are stored
+  bool packed = true;  ///< weights as they are stored
   dsr1::activation_type activations = dsr1::activation_type::exact;
   std::function<void(index_t done, index_t total)> progress = {};  ///< while loading
 };

@@ -259,6 +259,6 @@ TEST_CASE("policy_head: errors") {
                  "4 rows and 3 actions"));
   CHECK(
       mentions(message_of([] { policy_head<float> bad({.temperature = 0}); }), "temperature is 0"));
-  CHECK(
-      mentions(message_of([] { policy_head<float> bad({.chunk_bytes = 0}); }), "0 bytes a chunk"));
+  CHECK(mentions(message_of([] { policy_head<float> bad({.chunk_bytes = -1}); }),
+                 "-1 bytes a chunk"));
 }

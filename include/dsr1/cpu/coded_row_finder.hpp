@@ -68,8 +68,8 @@ class coded_row_finder {
   index_t row_bytes_, scale_bytes_, scale_rows_;
 };
 
-/// Long tasks, because reading from memory takes a while to get going, but several for every thread:
-/// 32 to 128 KiB of codes, some microseconds for one token.
+/// Long tasks, because reading from memory takes a while to get going, but several for every
+/// thread: 32 to 128 KiB of codes, some microseconds for one token.
 inline index_t coded_task_rows(const coded_tensor& w, index_t all_rows, int workers) {
   const index_t bytes = std::max<index_t>(w.row_bytes(), 1);
   const index_t share = all_rows * bytes / (8 * workers);

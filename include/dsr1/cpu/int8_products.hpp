@@ -60,7 +60,8 @@ void run_rows(const coded_row_finder& find, index_t first, index_t count, const 
         Kernels::template few<Type>(w, x, bias, y, p.y.stride, kept, codes + 8192);
       } else {
         // While these are multiplied, memory brings the next rows.
-        const auto next = codes + static_cast<std::uintptr_t>(Kernels::rows * info_of(Type).bits * 4 * blocks);
+        const auto next =
+            codes + static_cast<std::uintptr_t>(Kernels::rows * info_of(Type).bits * 4 * blocks);
         Kernels::template decode<Type>(w, blocks, p.tile, p.scales, next);
         Kernels::template multiply<Type>(p.tile, p.scales, x, bias, y, p.y.stride, kept);
       }

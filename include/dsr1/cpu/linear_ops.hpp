@@ -118,11 +118,14 @@ struct cpu_linear {
                          Make&& make) {
     using T = std::remove_const_t<std::remove_pointer_t<decltype(make(0).c.data)>>;
     const index_t m_block = 256;
-    const index_t n_block = rows <= 16 ? 64 : 256;
-    const index_t m_blocks = ceil_div(rows, m_block), n_blocks = ceil_div(columns, n_block);
+    const int workers = ctx.device().pool().size();
+    const index_t m_blocks = ceil_div(rows, m_block);
+    // Narrow blocks where wide ones would be too few for all threads.
+    const bool few = products * m_blocks * ceil_div(columns, 256) < 2 * workers;
+    const index_t n_block = rows <= 16 || (few && workers > 1) ? 64 : 256;
+    const index_t n_blocks = ceil_div(columns, n_block);
     const workspace::scope scope(ctx.workspace());
     const index_t scratch_size = n_block * k_block + 8 * (k_block + 64);
-    const int workers = ctx.device().pool().size();
     const auto scratch = ctx.template take<T>(workers, scratch_size);
     auto block = [&](index_t task, int worker) {
       const product<T> p = make(task / (m_blocks * n_blocks));

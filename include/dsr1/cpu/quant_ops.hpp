@@ -35,7 +35,8 @@ struct cpu_quant {
     for (index_t g = 0; g < groups.count(); ++g)
       if (groups.length(g) > 0) active[count++] = g;
     if (count == 0 || w.rows == 0) return;
-    if (ctx.device().rounds_activations() && simd::in_whole_numbers(w.type) && w.columns % 32 == 0) {
+    if (ctx.device().rounds_activations() && simd::in_whole_numbers(w.type) &&
+        w.columns % 32 == 0) {
       const view<const index_t, 1> with_rows(active.data, count);
       return with_codec(w.type, [&](auto codec) {
         constexpr coding type = decltype(codec)::type;

@@ -13,8 +13,8 @@
 namespace dsr1 {
 
 struct cross_entropy_options {
-  double z = 0;                            ///< coefficient of the z-loss, z lse^2 per token
-  index_t chunk_bytes = index_t{8} << 20;  ///< logits that exist at one time
+  double z = 0;             ///< coefficient of the z-loss, z lse^2 per token
+  index_t chunk_bytes = 0;  ///< logits that exist at one time; 0: see chunk_rows
 };
 
 /// Sums over the tokens that count (targets of -1 do not).
@@ -42,8 +42,8 @@ class cross_entropy {
   using ids = view<const std::int32_t, 1>;
 
   explicit cross_entropy(cross_entropy_options options = {}) : options_(options) {
-    expects(options.z >= 0 && options.chunk_bytes > 0, "cross_entropy: z is ", options.z, " and ",
-            options.chunk_bytes, " bytes a chunk, expected 0 or more and more than 0");
+    expects(options.z >= 0 && options.chunk_bytes >= 0, "cross_entropy: z is ", options.z, " and ",
+            options.chunk_bytes, " bytes a chunk, expected 0 or more of both");
   }
 
   /// The loss alone.

@@ -27,11 +27,13 @@ inline index_t count_choices(const char* what, view<const std::int32_t, 1> ids, 
 }
 
 /// How many of `tokens` rows of logits are computed at a time: as many as fit `chunk_bytes`, but at
-/// least 8, so that a product is worth its name.
+/// least 8, so that a product is worth its name. With 0 bytes as many as fit 8 MiB, but at least
+/// 128: every chunk reads the whole head three times and its gradient twice.
 template <class T>
 index_t chunk_rows(index_t tokens, index_t vocab, index_t chunk_bytes) {
   const index_t row_bytes = std::max<index_t>(1, vocab * static_cast<index_t>(sizeof(T)));
-  return std::min(tokens, std::max<index_t>(8, chunk_bytes / row_bytes));
+  const index_t bytes = chunk_bytes > 0 ? chunk_bytes : index_t{8} << 20;
+  return std::min(tokens, std::max<index_t>(chunk_bytes > 0 ? 8 : 128, bytes / row_bytes));
 }
 
 /// Calls f(logits, first, count) for chunks of `size` tokens; logits [count, vocab] = h W^T of the

@@ -17,8 +17,8 @@
 namespace dsr1 {
 
 struct policy_head_options {
-  double temperature = 1;                  ///< logits are divided by it, those of a reference too
-  index_t chunk_bytes = index_t{8} << 20;  ///< logits (of each model) that exist at one time
+  double temperature = 1;   ///< logits are divided by it, those of a reference too
+  index_t chunk_bytes = 0;  ///< logits (of each model) that exist at one time; 0: see chunk_rows
 };
 
 /// What a policy says of the tokens that were chosen, one number per row of states; natural
@@ -55,8 +55,8 @@ class policy_head {
   explicit policy_head(policy_head_options options = {}) : options_(options) {
     expects(options.temperature > 0 && std::isfinite(options.temperature),
             "policy_head: the temperature is ", options.temperature, ", expected more than 0");
-    expects(options.chunk_bytes > 0, "policy_head: ", options.chunk_bytes,
-            " bytes a chunk, expected more than 0");
+    expects(options.chunk_bytes >= 0, "policy_head: ", options.chunk_bytes,
+            " bytes a chunk, expected 0 or more");
   }
 
   const policy_head_options& options() const { return options_; }

@@ -5,7 +5,7 @@
 // single one does, if the sign of the weight moves to the token (2 x 128 x 127 < 2^15).
 #pragma once
 
-#include <dsr1/cpu/int8_kernels.hpp>
+#include <dsr1/cpu/int8_generic.hpp>
 
 #if defined(__x86_64__)
 
@@ -20,8 +20,9 @@ struct int8_kernels<avx2> {
   DSR1_AVX2 static void round(const float* x, index_t columns, int8_block<float>* to) {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
     const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m256i halves = _mm256_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15,  //
-                                            0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const __m256i halves =
+        _mm256_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15,  //
+                         0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
     for (index_t b = 0; b < columns / 32; ++b, x += 32, ++to) {
       __m256 v[4];
       __m256i most = _mm256_setzero_si256();
@@ -50,8 +51,8 @@ struct int8_kernels<avx2> {
           codes = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(codes, halves), 0xd8);
       }
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(to->codes), codes);
-      const __m256i sums = _mm256_madd_epi16(
-          _mm256_maddubs_epi16(_mm256_set1_epi8(1), codes), _mm256_set1_epi16(1));
+      const __m256i sums =
+          _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), codes), _mm256_set1_epi16(1));
       __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
       sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
       sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
@@ -148,9 +149,8 @@ struct int8_kernels<avx2> {
     if constexpr (Type == coding::int8)
       return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
     const __m256i both = coded_lanes<avx2>::twice(codes);
-    const __m256i code =
-        _mm256_and_si256(_mm256_srlv_epi32(both, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4)),
-                         _mm256_set1_epi8(15));
+    const __m256i code = _mm256_and_si256(
+        _mm256_srlv_epi32(both, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4)), _mm256_set1_epi8(15));
     if constexpr (Type == coding::int4) return code;
     return _mm256_shuffle_epi8(coded_lanes<avx2>::twice(whole_numbers<Type>.data()), code);
   }
@@ -247,7 +247,8 @@ struct int8_kernels<avx2> {
       dots<Type>(tile, block, x.stride, dot);
       const __m256 scale = _mm256_loadu_ps(scales);
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) sum[c] = add_block<Type>(dot[c], block[c * x.stride], scale, sum[c]);
+      for (int c = 0; c < C; ++c)
+        sum[c] = add_block<Type>(dot[c], block[c * x.stride], scale, sum[c]);
     }
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) finish(sum[c], bias, y + c * y_row, count);
@@ -289,23 +290,23 @@ struct int8_kernels<avx2> {
           const __m256i d = numbers<Type>(w[4 * h + 2 * p + 1].codes + at);
 #pragma GCC unroll 4
           for (int c = 0; c < C; ++c) {
-            const __m256i token = _mm256_loadu_si256(
-                reinterpret_cast<const __m256i*>(block[c * x.stride].codes));
+            const __m256i token =
+                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block[c * x.stride].codes));
             pair[p][c] = two_rows<Type>(a, d, token);
           }
         }
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c)
-          four[h][c] =
-              Type == coding::int8
-                  ? _mm256_hadd_epi32(pair[0][c], pair[1][c])
-                  : _mm256_madd_epi16(_mm256_hadd_epi16(pair[0][c], pair[1][c]), ones);
+          four[h][c] = Type == coding::int8
+                           ? _mm256_hadd_epi32(pair[0][c], pair[1][c])
+                           : _mm256_madd_epi16(_mm256_hadd_epi16(pair[0][c], pair[1][c]), ones);
       }
       const __m256 factor = scale.next();
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        const __m256i dot = _mm256_add_epi32(_mm256_permute2x128_si256(four[0][c], four[1][c], 0x20),
-                                             _mm256_permute2x128_si256(four[0][c], four[1][c], 0x31));
+        const __m256i dot =
+            _mm256_add_epi32(_mm256_permute2x128_si256(four[0][c], four[1][c], 0x20),
+                             _mm256_permute2x128_si256(four[0][c], four[1][c], 0x31));
         sum[c] = add_block<Type>(dot, block[c * x.stride], factor, sum[c]);
       }
     }

@@ -3,7 +3,7 @@
 // Whole-number products with AVX-512 VNNI: four products of bytes are added in one instruction.
 #pragma once
 
-#include <dsr1/cpu/int8_kernels_avx2.hpp>
+#include <dsr1/cpu/int8_avx2.hpp>
 
 #if defined(__x86_64__)
 
@@ -58,9 +58,9 @@ struct int8_kernels<avx512_vnni> {
                             index_t y_row, int count, std::uintptr_t ahead) {
     half_as_many::few<Type>(w, x, bias, y, y_row, count < 8 ? count : 8, ahead);
     if (count > 8)
-      half_as_many::few<Type>(w + 8, x, bias ? bias + 8 : nullptr, y + 8, y_row, count - 8,
-                              ahead + static_cast<std::uintptr_t>(8 * 4 * info_of(Type).bits *
-                                                                  x.columns()));
+      half_as_many::few<Type>(
+          w + 8, x, bias ? bias + 8 : nullptr, y + 8, y_row, count - 8,
+          ahead + static_cast<std::uintptr_t>(8 * 4 * info_of(Type).bits * x.columns()));
   }
 
  private:
@@ -112,23 +112,6 @@ struct int8_kernels<avx512_vnni> {
   }
 };
 
-/// Like `dispatch`, with `avx512_vnni` where the processor has it.
-template <class T, class F>
-decltype(auto) dispatch_int8(isa which, F&& f) {
-  if constexpr (std::is_same_v<T, float>)
-    if (which == isa::avx512 && has_vnni()) return f(avx512_vnni{});
-  return dispatch<T>(which, f);
-}
-
-}  // namespace dsr1::simd
-
-#else
-
-namespace dsr1::simd {
-template <class T, class F>
-decltype(auto) dispatch_int8(isa which, F&& f) {
-  return dispatch<T>(which, f);
-}
 }  // namespace dsr1::simd
 
 #endif  // __x86_64__
