@@ -23,6 +23,9 @@ runs with flash attention as it chooses and without, and its better median count
 what other programs took meanwhile, in cores; above --busy before a round the script waits, at most
 --patience seconds, and then gives up (or goes on, with --anyway).
 
+`start` is another program each time, with the files in the page cache: from its start (of llama.cpp
+only from the opening of the file) to the first token.
+
 First the logits of some tokens are compared: a median relative difference above --tolerance ends
 the run, because then the two files are not one model (two models differ by 1.4; activations of 8 bits
 make 0.015 in two layers and 0.3 in twelve, where some tokens get other experts). With --llama-bench instead of --llama-python,
@@ -41,7 +44,7 @@ ap.add_argument("--llama-bench", default="", help="llama.cpp's own program")
 ap.add_argument("--binary", default=str(here.parent / "build/bin/bench_generate"))
 ap.add_argument("--int8-activations", action="store_true", help="ours rounds activations, as llama.cpp does")
 ap.add_argument("--threads", default="2,1")
-ap.add_argument("--works", default="prefill,decode,depth,batch")
+ap.add_argument("--works", default="prefill,decode,depth,batch,start")
 ap.add_argument("--prefill", type=int, default=512)
 ap.add_argument("--decode", type=int, default=64)
 ap.add_argument("--depth", type=int, default=2048)
@@ -62,7 +65,8 @@ WORKS = {  # name: (title, command, tokens, settings of flash attention)
     "decode": (f"decode {args.decode}, depth 0", f"decode 0 1 {args.decode}", args.decode, (-1,)),
     "depth": (f"decode {args.decode}, depth {args.depth}", f"decode {args.depth} 1 {args.decode}", args.decode, (-1, 0)),
     "batch": (f"decode {args.decode}, batch {args.batch}", f"decode 0 {args.batch} {args.decode}",
-              args.decode * args.batch, (-1,))}
+              args.decode * args.batch, (-1,)),
+    "start": ("start to first token", "", 1, (-1,))}
 OURS = ["--int8-activations"] if args.int8_activations else []
 FLASH = {-1: "auto", 0: "off", 1: "on"}
 
@@ -90,12 +94,25 @@ class server:
         self.process.wait()
 
 
+def seconds_of(command, *path):
+    r = subprocess.run(command, capture_output=True, text=True)
+    if r.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{r.stderr[-2000:]}")
+    out = json.loads(r.stdout.strip().splitlines()[-1])
+    for key in path:
+        out = out[key]
+    return out
+
+
 class ours(server):
     def __init__(self, threads):
+        self.threads = threads
         super().__init__([args.binary, args.folder, "--serve", "--threads", threads, "--prefill", args.prefill,
                           "--decode", args.decode, "--depths", f"0,{args.depth}"] + OURS)
 
     def run(self, work, flash=None):
+        if work == "start":
+            return seconds_of([*self.command[:2], "--only-open", "--json", "--threads", self.threads], "opening", "first_token_s")
         return self.ask(WORKS[work][1])["seconds"]
 
 
@@ -106,6 +123,8 @@ class llama_python(server):
                           "--batch-capacity", args.decode])
 
     def run(self, work, flash):
+        if work == "start":
+            return seconds_of(self.command + ["--start"], "seconds")
         return self.ask(f"{WORKS[work][1]} {flash}")["seconds"]
 
 
@@ -154,9 +173,9 @@ if args.logits and args.llama_python:
         sys.exit(f"the logits differ by {gap:.3f} (median over tokens): the two files hold different models")
 
 rows, works = [], args.works.split(",")
-if args.llama_bench and "batch" in works:
-    works.remove("batch")
-    print("llama-bench has no batches: that work is left out", file=sys.stderr)
+if args.llama_bench and {"batch", "start"} & set(works):
+    works = [w for w in works if w not in ("batch", "start")]
+    print("llama-bench has no batches and tells no start: these works are left out", file=sys.stderr)
 for threads in args.threads.split(","):
     wait()
     us, peer = ours(threads), (llama_python if args.llama_python else llama_bench)(threads)
@@ -189,13 +208,13 @@ for threads in args.threads.split(","):
         best = max(s["peer"], key=lambda f: statistics.median(s["peer"][f]))
         ratios = [a / b for a, b in zip(s["ours"], s["peer"][best])]
         rows.append(dict(
-            work=f"{WORKS[w][0]}, {threads} threads", unit="tokens/s", ours=statistics.median(s["ours"]),
+            work=f"{WORKS[w][0]}, {threads} threads", unit="1/s" if w == "start" else "tokens/s", ours=statistics.median(s["ours"]),
             peer=statistics.median(s["peer"][best]), ratio=statistics.median(ratios), ratio_min=min(ratios),
             ratio_max=max(ratios), noise=statistics.median(s["aa"]), other_load=round(statistics.mean(loads[w]), 2),
             peer_flash=FLASH[best], peer_all={FLASH[f]: statistics.median(v) for f, v in s["peer"].items()}))
         r = rows[-1]
         if not args.json:
-            print(f"{r['work']:36s} ours {r['ours']:7.1f}  peer {r['peer']:7.1f} tokens/s (flash attention {r['peer_flash']})  "
+            print(f"{r['work']:36s} ours {r['ours']:7.1f}  peer {r['peer']:7.1f} {r['unit']} (flash attention {r['peer_flash']})  "
                   f"ratio {r['ratio']:.2f} ({r['ratio_min']:.2f}..{r['ratio_max']:.2f})  noise {100 * r['noise']:.0f} %  "
                   f"others {r['other_load']:.2f} cores", flush=True)
 if args.json:

@@ -5,9 +5,9 @@
 
     benchmarks/run_all.py --python venv/bin/python     venv: pip install torch transformers
 
-Parts (--parts): ops, optim, train (bench_train_step alone), compare (compare_train.py), compile
-(compile_time.py), generate (bench_generate alone; --model), llama (compare_llama.py; --model,
---gguf and --llama-python), open (open_large.py; --large). A part that cannot run is named as missing in the results and does not stop the
+Parts (--parts): ops, optim, train (bench_train_step alone), compare (compare_train.py), compare_ops
+(compare_ops.py), compile (compile_time.py), generate (bench_generate alone; --model), llama and
+llama_int8 (compare_llama.py; --model, --gguf and --llama-python), open (open_large.py; --large). A part that cannot run is named as missing in the results and does not stop the
 others. Before each part the machine is waited for to be idle, --patience seconds at most; how busy
 other programs were stands in the results.
 """
@@ -20,7 +20,7 @@ root = here.parent
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ap.add_argument("--bin", default=str(root / "build/bin"), help="folder of the benchmark programs")
 ap.add_argument("--python", default="", help="an interpreter with torch and transformers; without it no compare")
-ap.add_argument("--parts", default="ops,optim,train,compare,compile,generate,llama,open")
+ap.add_argument("--parts", default="ops,optim,train,compare,compare_ops,compile,generate,llama,llama_int8,open")
 ap.add_argument("--patience", type=int, default=120)
 ap.add_argument("--rounds", type=int, default=5, help="of compare_train.py and compile_time.py")
 ap.add_argument("--threads", default="1,2" if (os.cpu_count() or 1) > 1 else "1", help="of train and compare")
@@ -68,12 +68,19 @@ def generate():
     return [json_of([f"{args.bin}/bench_generate", args.model, "--json", "--threads", t]) for t in threads]
 
 
-def llama():
+def compare_ops():
+    if not args.python:
+        raise RuntimeError("no --python with torch")
+    return json_of([here / "compare_ops.py", "--python", args.python, "--binary", f"{args.bin}/bench_ops",
+                    "--threads", args.threads, "--rounds", args.rounds, "--json"])
+
+
+def llama(*options):
     if not (args.model and args.gguf and args.llama_python):
         raise RuntimeError("no --model, --gguf and --llama-python")
     return json_of([here / "compare_llama.py", args.model, args.gguf, "--llama-python", args.llama_python, "--binary",
                     f"{args.bin}/bench_generate", "--threads", args.threads, "--rounds", args.rounds,
-                    "--patience", args.patience, "--anyway", "--json"])
+                    "--patience", args.patience, "--anyway", "--json", *options])
 
 
 def open_large():
@@ -83,10 +90,10 @@ def open_large():
                    (["--python", args.python] if args.python else []))
 
 
-RUN = {"generate": generate, "llama": llama, "open": open_large,
+RUN = {"generate": generate, "llama": llama, "llama_int8": lambda: llama("--int8-activations"), "open": open_large,
        "ops": lambda: json_of([f"{args.bin}/bench_ops", "--json"]),
        "optim": lambda: json_of([f"{args.bin}/bench_optim", "--json"]),
-       "train": train, "compare": compare,
+       "train": train, "compare": compare, "compare_ops": compare_ops,
        "compile": lambda: json_of([root / "scripts/compile_time.py", "--rounds", args.rounds, "--json"])}
 results = dict(date=time.strftime("%Y-%m-%d"), cpu=cpu_name(), cores=os.cpu_count(), note=args.note, missing={}, load={})
 if args.add_to:
@@ -120,12 +127,18 @@ def table():
                 "| work | ours | peer | ratio (min..max) | others' cores |", "|---|---|---|---|---|"]
         out += [f"| {r['work']} | {r['ours']:.0f} | {r['peer']:.0f} {r['unit']} | {r['ratio']:.2f} "
                 f"({r['ratio_min']:.2f}..{r['ratio_max']:.2f}) | {r['other_load']:.2f} |" for r in results["compare"]["rows"]] + [""]
-    if "llama" in results:
-        out += ["## Generation beside llama.cpp", "",
+    if "compare_ops" in results:
+        out += ["## Operations beside PyTorch", "", "| work | ours, s | peer, s | ratio (min..max) | others' cores |", "|---|---|---|---|---|"]
+        out += [f"| {r['work']} | {r['ours']:.3f} | {r['peer']:.3f} | {r['ratio']:.2f} ({r['ratio_min']:.2f}..{r['ratio_max']:.2f}) | "
+                f"{r['other_load']:.2f} |" for r in results["compare_ops"]["rows"]] + [""]
+    for part, title in (("llama", ""), ("llama_int8", ", ours with activations of 8 bits, too")):
+        if part not in results:
+            continue
+        out += [f"## Generation beside llama.cpp{title}", "",
                 "| work | ours | peer | ratio (min..max) | noise | others' cores |", "|---|---|---|---|---|---|"]
         out += [f"| {r['work']} | {r['ours']:.1f} | {r['peer']:.1f} {r['unit']} | {r['ratio']:.2f} "
                 f"({r['ratio_min']:.2f}..{r['ratio_max']:.2f}) | {100 * r['noise']:.0f} % | {r['other_load']:.2f} |"
-                for r in results["llama"]["rows"]] + [""]
+                for r in results[part]["rows"]] + [""]
     if "generate" in results:
         out += ["## Generation", "", "| work | threads | tokens/s | MB of weights a token | GB/s read | of the best read, of the median |",
                 "|---|---|---|---|---|---|"]

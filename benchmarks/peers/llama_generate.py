@@ -9,6 +9,7 @@ Takes commands like `bench_generate --serve`, one a line, and answers each with 
     prefill N [FA]              a sequence of N tokens from its start, logits for the last
     decode DEPTH BATCH N [FA]   N steps with one token of each of BATCH sequences behind DEPTH others
     logits N FILE               logits after each of N tokens, floats [N, vocab]
+With --start it takes none: it prints the seconds from before the file is opened to the first token.
 FA is llama.cpp's flash attention: -1 its own choice, 0 off, 1 on. Tokens are those of bench_generate.
 """
 import argparse, ctypes, json, sys, time
@@ -21,6 +22,7 @@ ap.add_argument("--capacity", type=int, default=2112, help="tokens of a sequence
 ap.add_argument("--batch-capacity", type=int, default=256, help="tokens of each of several")
 ap.add_argument("--chunk", type=int, default=512)
 ap.add_argument("--seed", type=int, default=1)
+ap.add_argument("--start", action="store_true")
 args = ap.parse_args()
 MASK = (1 << 64) - 1
 
@@ -31,6 +33,7 @@ def quiet(level, text, data):
 
 
 ll.llama_log_set(quiet, ctypes.c_void_p(0))
+started = time.perf_counter()
 ll.llama_backend_init()
 model = ll.llama_model_load_from_file(args.model.encode(), ll.llama_model_default_params())
 if not model:
@@ -112,6 +115,11 @@ def timed(work):
     work()
     return dict(seconds=time.perf_counter() - wall, cpu_seconds=time.process_time() - cpu)
 
+
+if args.start:
+    sequences(1, -1).read(0, 1)
+    print(json.dumps(dict(seconds=time.perf_counter() - started)))
+    sys.exit()
 
 for line in sys.stdin:
     what, *rest = line.split()
