@@ -15,12 +15,12 @@ namespace dsr1 {
 /// coded_matmul(ctx, x, groups, w, y, bias)
 ///     y[rows of g] = x[rows of g] w[g]^T + bias[g]; x [tokens, w.columns], y [tokens, w.rows],
 ///     bias [groups, w.rows] or empty. The weights are the decoded numbers (in fp8 the product of
-///     code and scale, rounded to float); the arithmetic is that of T, and a row of y does not
-///     depend on the other rows of the call.
+///     code and scale, rounded to float); the arithmetic is that of T unless the context rounds
+///     activations (backend/options.hpp), and a row of y does not depend on the other rows of the
+///     call.
 /// coded_rows(ctx, w, rows, y)   y[i] = row rows[i] of matrix 0 of w, decoded
-/// resident(ctx, w)              w where the other two can read it: as it is, or a copy in memory
-/// of
-///                               the device
+/// resident(ctx, w)              w where the other two can read it: as it is, or a copy in the
+///                               memory of the device
 /// The first two throw `error` naming the extents that do not fit.
 template <class Ctx, class T>
 concept quant_ops = requires(Ctx& ctx, view<const T, 2> x, view<T, 2> y, const coded_tensor& w,
