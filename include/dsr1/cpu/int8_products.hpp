@@ -8,6 +8,7 @@
 #include <dsr1/cpu/coded_row_finder.hpp>
 #include <dsr1/cpu/device.hpp>
 #include <dsr1/cpu/int8_kernels.hpp>
+#include <dsr1/cpu/tensor_ops.hpp>
 #include <dsr1/tensor/groups.hpp>
 #include <dsr1/tensor/workspace.hpp>
 
@@ -26,18 +27,13 @@ struct product {
 template <coding Type, class Ctx, class T>
 simd::int8_tokens<T> rounded(Ctx& ctx, view<const T, 2> x) {
   const auto to = ctx.template take<simd::int8_block<T>>(x.rows(), x.columns() / 32);
-  const auto rows = [&](index_t task, int) {
-    for (index_t t = task * 16; t < std::min(task * 16 + 16, x.rows()); ++t)
-      simd::dispatch_int8<T>(ctx.device().instructions(), [&](auto instructions) {
-        simd::int8_kernels<decltype(instructions)>::template round<Type>(x.row(t), x.columns(),
-                                                                         to.row(t));
-      });
-  };
-  const index_t tasks = ceil_div(x.rows(), 16);
-  if (x.size() < 100'000)  // not worth waking a thread
-    for (index_t i = 0; i < tasks; ++i) rows(i, 0);
-  else
-    parallel_for(ctx, tasks, rows);
+  simd::dispatch_int8<T>(ctx.device().instructions(), [&](auto instructions) {
+    using kernels = simd::int8_kernels<decltype(instructions)>;
+    parallel_rows(ctx, x.rows(), x.columns(), [&](index_t first, index_t count) {
+      for (index_t t = first; t < first + count; ++t)
+        kernels::template round<Type>(x.row(t), x.columns(), to.row(t));
+    });
+  });
   return to;
 }
 

@@ -114,18 +114,13 @@ struct cpu_quant {
   template <class Ctx, class T>
   static view<const T, 2> arrange(Ctx& ctx, view<const T, 2> x, bool pairs, index_t padded) {
     const auto to = ctx.template take<T>(x.rows(), padded);
-    const auto rows = [&](index_t task, int) {
-      for (index_t t = task * 16; t < std::min(task * 16 + 16, x.rows()); ++t)
-        simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
-          simd::coded_kernels<decltype(instructions)>::arrange(x.row(t), x.columns(), pairs,
-                                                               to.row(t));
-        });
-    };
-    const index_t tasks = ceil_div(x.rows(), 16);
-    if (x.rows() * padded < 100'000)
-      for (index_t i = 0; i < tasks; ++i) rows(i, 0);
-    else
-      parallel_for(ctx, tasks, rows);
+    simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
+      using kernels = simd::coded_kernels<decltype(instructions)>;
+      parallel_rows(ctx, x.rows(), padded, [&](index_t first, index_t count) {
+        for (index_t t = first; t < first + count; ++t)
+          kernels::arrange(x.row(t), x.columns(), pairs, to.row(t));
+      });
+    });
     return to;
   }
 
