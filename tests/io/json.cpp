@@ -114,6 +114,8 @@ TEST_CASE("json: text that is no JSON") {
   CHECK(mentions(message("{} {}"), "c.json is not valid JSON"));
   CHECK(mentions(message("{\"a\": \"\xff\"}"), "c.json is not valid JSON", "UTF-8"));
   CHECK(mentions(message("{\"a\": 1e999}"), "c.json is not valid JSON"));
+  CHECK(mentions(message(std::string_view("{}\0 ", 4)), "c.json is not valid JSON", "place 2"));
+  CHECK(mentions(message(std::string_view("[\"\0\"]", 5)), "c.json is not valid JSON", "place 2"));
   CHECK(mentions(message(std::string(100'000, '[')), "c.json: nested deeper than 200"));
   CHECK(mentions(message(std::string(100'000, '{')), "c.json: nested deeper than 200"));
   CHECK_NOTHROW(parse_json(std::string(200, '[') + std::string(200, ']'), "deep"));

@@ -65,6 +65,9 @@ inline std::string shown(const json& value) {
 /// Parses text; errors name `source` and the place. `watch` sees every event of the parser.
 inline json parse_json(std::string_view text, const std::string& source,
                        const json::parser_callback_t& watch = nullptr) {
+  // The parser takes a zero byte for the end and would not see what follows.
+  const std::size_t zero = text.find('\0');
+  expects(zero == text.npos, source, " is not valid JSON: byte 0 at place ", zero);
   // Depth is limited by hand: values are printed and destroyed by recursion.
   int depth = 0;
   bool quoted = false;

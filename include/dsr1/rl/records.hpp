@@ -173,8 +173,6 @@ class records {
       return {nullptr, options_.longest + 1, text("longer than ", options_.longest, " bytes")};
     const std::size_t zero = answer.find('\0');
     try {
-      // The parser takes a zero for the end and would not see what follows.
-      expects(zero == answer.npos, "the answer is not valid JSON: byte 0 at place ", zero);
       return {parse_unambiguous_json(answer, "the answer"), size, ""};
     } catch (const error& e) {
       end_of_json end;
