@@ -63,18 +63,27 @@ void encoding(benchmark::State& state, context_type& ctx, coding type) {
           [&] { benchmark::DoNotOptimize(encode(type, w.in()).parts.data()); });
 }
 
+void add_products(const std::string& name, coding type, activation_type activations) {
+  const auto add_one = [&](const std::string& work, auto f) {
+    add(name + work, [=](benchmark::State& state) {
+      context_type ctx({.threads = static_cast<int>(state.range(0)), .activations = activations});
+      f(state, ctx);
+    });
+  };
+  add_one("/one_token", [=](auto& s, auto& c) { one_token(s, c, type); });
+  add_one("/16_tokens_128_experts", [=](auto& s, auto& c) { many_tokens(s, c, type, 128, 16); });
+  add_one("/512_tokens", [=](auto& s, auto& c) { many_tokens(s, c, type, 1, 512); });
+}
+
 }  // namespace
 
 void add_quant() {
   for (const coding_info& info : codings) {
     const std::string name(info.name);
     const coding type = info.type;
-    add_with_context("quant/" + name + "/one_token",
-                     [=](auto& s, auto& c) { one_token(s, c, type); });
-    add_with_context("quant/" + name + "/16_tokens_128_experts",
-                     [=](auto& s, auto& c) { many_tokens(s, c, type, 128, 16); });
-    add_with_context("quant/" + name + "/512_tokens",
-                     [=](auto& s, auto& c) { many_tokens(s, c, type, 1, 512); });
+    add_products("quant/" + name, type, activation_type::exact);
+    if (simd::in_whole_numbers(type))
+      add_products("quant/" + name + "_int8_activations", type, activation_type::int8);
     add("quant/" + name + "/encode", [=](benchmark::State& state) {
       context_type ctx({.threads = 1});
       encoding(state, ctx, type);
