@@ -211,7 +211,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::ExistingDirectory);
   app.add_option("--threads", o.threads, "0: all")->check(CLI::NonNegativeNumber);
   app.add_flag("--int8-activations", o.int8_activations,
-               "products with 4-bit weights round activations to 8 bits");
+               "products with weights of 4 and 8 bits round activations to 8 bits");
   app.add_option("--prefill", o.prefill, "tokens, 0: not")->capture_default_str();
   app.add_option("--chunk", o.chunk, "most tokens of a call")->capture_default_str();
   app.add_option("--decode", o.decode, "tokens")->capture_default_str();

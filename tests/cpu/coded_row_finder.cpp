@@ -45,11 +45,15 @@ TEST_CASE("coded_row_finder: every row of every arrangement, and runs at even di
 
 TEST_CASE("coded_row_finder: tasks are 32 to 128 KiB of codes, several for every thread") {
   coded_tensor w{.type = coding::mxfp4, .rows = 1536, .columns = 1024};
-  CHECK(coded_task_rows(w, 4 * 1536, 2) == 256);  // a share would be 196 KiB
-  CHECK(coded_task_rows(w, 1536, 2) == 96);       // an eighth of a half of it
-  CHECK(coded_task_rows(w, 64, 16) == 64);        // never less than 32 KiB
+  CHECK(coded_task_rows(w, 4 * 1536, 2, 8) == 256);  // a share would be 196 KiB
+  CHECK(coded_task_rows(w, 1536, 2, 8) == 96);       // an eighth of a half of it
+  CHECK(coded_task_rows(w, 64, 16, 8) == 64);        // never less than 32 KiB
   w.columns = 1 << 20;
-  CHECK(coded_task_rows(w, 1536, 2) == 8);  // but eight rows
+  CHECK(coded_task_rows(w, 1536, 2, 8) == 8);  // but eight rows
   w.columns = 32;
-  CHECK(coded_task_rows(w, 1 << 20, 2) == 512);  // and no more than 512
+  CHECK(coded_task_rows(w, 1 << 20, 2, 8) == 512);          // and no more than 512
+  w = {.type = coding::int8, .rows = 40, .columns = 8192};  // four rows are 32 KiB
+  for (const index_t tile : {4, 8, 16}) CHECK(coded_task_rows(w, 40, 2, tile) == tile);
+  w.columns = 2880;
+  CHECK(coded_task_rows(w, 512, 16, 16) == 16);  // eleven rows are 32 KiB
 }

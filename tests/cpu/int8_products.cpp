@@ -68,6 +68,23 @@ TEST_CASE("int8_products: activations of 8 bits, for every instruction set and i
   }
 }
 
+TEST_CASE("int8_products: rows so wide that a tile of them is more than a task should be") {
+  for (const isa which : available_isas()) {
+    INFO(name_of(which));
+    const isa_guard guard(which);
+    context<cpu> ctx({.threads = 2, .activations = activation_type::int8});
+    const auto x = battery::normals<float>(2 * 8192, 1);
+    const auto w = battery::weights(coding::int8, 1, 40, 8192);
+    std::vector<float> y(2 * 40);
+    const std::vector<index_t> ends = {2};
+    cpu::coded_matmul(ctx, battery::cmatrix_of(x, 2, 8192), row_groups(ends), w,
+                      battery::matrix_of(y, 2, 40), view<const float, 2>());
+    battery::check_close(
+        y, battery::expected_product(rounded(battery::doubles(x)), row_groups(ends), w, {}),
+        "wide rows");
+  }
+}
+
 TEST_CASE("int8_products: an activation that is not finite is seen in its row alone") {
   for (const isa which : available_isas()) {
     INFO(name_of(which));

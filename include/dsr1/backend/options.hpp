@@ -10,8 +10,9 @@ namespace dsr1 {
 /// What products with coded weights compute with (activations: the numbers of tokens).
 ///     exact   the numbers themselves
 ///     int8    per 32 columns code = x / s to the nearest whole number, ties to even, with
-///             s = max |x| / 127 (dynamic quantization of activations, W4A8): faster, within
-///             s / 2 of every number. Where weights have 4 bits; other codings take exact numbers.
+///             s = max |x| / 127 (dynamic quantization of activations): faster, within s / 2 of
+///             every number. With mxfp4, int4 and int8 weights whose columns are a multiple of 32;
+///             others take the numbers themselves.
 enum class activation_type { exact, int8 };
 
 struct context_options {

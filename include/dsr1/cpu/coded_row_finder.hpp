@@ -69,11 +69,13 @@ class coded_row_finder {
 };
 
 /// Long tasks, because reading from memory takes a while to get going, but several for every
-/// thread: 32 to 128 KiB of codes, some microseconds for one token.
-inline index_t coded_task_rows(const coded_tensor& w, index_t all_rows, int workers) {
+/// thread: 32 to 128 KiB of codes, some microseconds for one token. A multiple of `tile` rows, one
+/// tile at least.
+inline index_t coded_task_rows(const coded_tensor& w, index_t all_rows, int workers, index_t tile) {
   const index_t bytes = std::max<index_t>(w.row_bytes(), 1);
   const index_t share = all_rows * bytes / (8 * workers);
-  return std::clamp<index_t>(std::clamp<index_t>(share, 32'768, 131'072) / bytes, 8, 512);
+  const index_t rows = std::min<index_t>(std::clamp<index_t>(share, 32'768, 131'072) / bytes, 512);
+  return std::max<index_t>(rows / tile, 1) * tile;
 }
 
 }  // namespace dsr1

@@ -74,7 +74,7 @@ void run(Ctx& ctx, view<const T, 2> x, const row_groups& groups, view<const inde
   const int workers = ctx.device().pool().size();
   const auto tiles = ctx.template take<std::uint8_t>(workers, rows * w.columns);
   const auto scales = ctx.template take<T>(workers, rows * tokens.columns());
-  const index_t block = coded_task_rows(w, active.rows() * w.rows, workers) / rows * rows;
+  const index_t block = coded_task_rows(w, active.rows() * w.rows, workers, rows);
   const index_t blocks = ceil_div(w.rows, block);
   const auto task = [&](index_t i, int worker) {
     const index_t g = active[i / blocks], first = i % blocks * block;

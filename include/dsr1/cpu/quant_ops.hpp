@@ -53,7 +53,7 @@ struct cpu_quant {
 
     const int workers = ctx.device().pool().size();
     const auto scratch = ctx.template take<T>(workers, 4 * padded);
-    const index_t block = coded_task_rows(w, count * w.rows, workers) / 4 * 4;
+    const index_t block = coded_task_rows(w, count * w.rows, workers, 8);
     const index_t blocks = ceil_div(w.rows, block);
     const auto task = [&](index_t i, int worker) {
       const index_t g = active[i / blocks], first = i % blocks * block;
