@@ -112,7 +112,10 @@ struct int8_kernels<avx2> {
   template <coding Type>
   struct scale_words {
     static constexpr int per_word = Type == coding::mxfp4 ? 4 : 2;
-    __m256i words{};
+    __m256i words;
+
+    // Not `words{}`, on which nvcc 13 fails inside.
+    DSR1_AVX2 DSR1_INLINE scale_words() : words(_mm256_setzero_si256()) {}
 
     DSR1_AVX2 DSR1_INLINE void load(const coded_row* w, index_t block, index_t blocks) {
       constexpr std::size_t bytes = 4 / per_word;
