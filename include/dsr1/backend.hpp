@@ -14,6 +14,7 @@
 #include <dsr1/backend/options.hpp>
 #include <dsr1/backend/policy_ops.hpp>
 #include <dsr1/backend/quant_ops.hpp>
+#include <dsr1/backend/residence_ops.hpp>
 #include <dsr1/backend/routing_ops.hpp>
 #include <dsr1/backend/row_ops.hpp>
 #include <dsr1/backend/tensor_ops.hpp>

@@ -30,6 +30,7 @@
 #include <dsr1/cpu/policy_kernels.hpp>
 #include <dsr1/cpu/policy_ops.hpp>
 #include <dsr1/cpu/quant_ops.hpp>
+#include <dsr1/cpu/residence_ops.hpp>
 #include <dsr1/cpu/routing_ops.hpp>
 #include <dsr1/cpu/row_kernels.hpp>
 #include <dsr1/cpu/row_ops.hpp>

@@ -22,6 +22,7 @@
 #include <dsr1/cuda/optimizer_ops.cuh>
 #include <dsr1/cuda/policy_ops.cuh>
 #include <dsr1/cuda/quant_ops.cuh>
+#include <dsr1/cuda/residence_ops.cuh>
 #include <dsr1/cuda/routing_kernels.cuh>
 #include <dsr1/cuda/routing_ops.cuh>
 #include <dsr1/cuda/row_ops.cuh>

@@ -9,6 +9,7 @@
 #include <dsr1/moe/eplb.hpp>
 #include <dsr1/moe/expert_exchange.hpp>
 #include <dsr1/moe/expert_parallel.hpp>
+#include <dsr1/moe/expert_store.hpp>
 #include <dsr1/moe/experts.hpp>
 #include <dsr1/moe/gate.hpp>
 #include <dsr1/moe/metrics.hpp>

@@ -17,10 +17,6 @@ struct complete : fake_backend {
   static void coded_matmul(A&&...) {}
   template <class... A>
   static void coded_rows(A&&...) {}
-  template <class... A>
-  static coded_tensor resident(A&&...) {
-    return {};
-  }
 };
 
 // A name of a derived struct hides the operation of that name.
@@ -30,9 +26,6 @@ struct without_coded_matmul : complete {
 struct without_coded_rows : complete {
   static void coded_rows() {}
 };
-struct without_resident : complete {
-  static coded_tensor resident() { return {}; }
-};
 
 template <class Backend>
 constexpr bool fits = quant_ops<context<Backend>, float> && quant_ops<context<Backend>, double>;
@@ -41,7 +34,6 @@ static_assert(fits<complete>);
 static_assert(!fits<fake_backend>);
 static_assert(!fits<without_coded_matmul>);
 static_assert(!fits<without_coded_rows>);
-static_assert(!fits<without_resident>);
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// Coded tensors in the memory of a device: that all of it arrives, and every code decodes exactly.
+// Coded tensors as kernels see them: every code decodes exactly.
 
 #include "battery/quant_ops.hpp"
 #include "cuda/backend.hpp"
@@ -41,7 +41,7 @@ void every_code(ctx_type& ctx, const std::vector<std::uint8_t>& scale) {
     if (r % info_of(Type).block_rows == 0 && !scale.empty())
       std::memcpy(host.scales(0, r), scale.data(), scale.size());
   }
-  const coded_tensor there = on_device(ctx, host.tensor());
+  const coded_tensor there = cuda_residence::resident(ctx, host.tensor());
   ctx.workspace().reset();
   const battery::device_matrix<ctx_type, float> out(ctx, rows, columns);
   launch_each(ctx, "decode_all", rows, decode_all<Type>, device_coded(there, ctx.device().number()),
@@ -76,43 +76,3 @@ TEST_CASE("cuda coded: every code decodes to the bits of the codec", "[cuda]") {
     every_code<coding::int4>(ctx, {0x55, high});
   }
 }
-
-TEST_CASE("cuda coded: a copy that is there is not copied again, changed parts are refused",
-          "[cuda]") {
-  ctx_type ctx;
-  const auto w = battery::in_parts(battery::weights(coding::mxfp4, 3, 6, 64), 2, true);
-  const coded_tensor there = on_device(ctx, w);
-  CHECK(there.owners.size() == 1);
-  CHECK(there.parts.size() == w.parts.size());
-  CHECK(there.text() == w.text());
-  CHECK(there.bytes() == w.bytes());
-  const coded_tensor again = on_device(ctx, there);
-  CHECK(again.parts[5].scales == there.parts[5].scales);
-  coded_tensor fewer = there;
-  fewer.matrices = 1;
-  fewer.parts.resize(2);
-  CHECK(mentions(message_of([&] { device_parts(fewer, 0); }), "mxfp4 [6, 64]", "resident"));
-  CHECK(mentions(message_of([&] { device_parts(w, 0); }), "host memory", "resident"));
-  CHECK(mentions(message_of([&] { device_parts(there, 1); }), "CUDA device 0", "expected 1"));
-}
-
-#if defined(DSR1_HOST_CUDA)
-
-TEST_CASE(
-    "cuda coded: the copy is one allocation that the last owner frees, also after its context") {
-  const std::size_t before = host_cuda::device_memory::instance().used();
-  coded_tensor kept;
-  {
-    ctx_type ctx;
-    const long long allocations = host_cuda::facts().allocations;
-    kept = on_device(ctx, battery::weights(coding::int8, 4, 6, 33));
-    CHECK(host_cuda::facts().allocations == allocations + 1);
-  }
-  CHECK(host_cuda::device_memory::instance().used() > before);
-  CHECK_FALSE(host_cuda::device_memory::instance().used() <
-              before + static_cast<std::size_t>(kept.bytes()));
-  kept = coded_tensor();
-  CHECK(host_cuda::device_memory::instance().used() == before);
-}
-
-#endif

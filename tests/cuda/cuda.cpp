@@ -4,7 +4,7 @@
 
 #include <dsr1/cuda/cuda.cuh>
 
-#include "battery/device.hpp"
+#include "battery/expert_store.hpp"
 #include "model/small_model.hpp"
 
 #include <dsr1/model/decoder.hpp>
@@ -19,7 +19,8 @@ static_assert(tensor_ops<context<cuda>, float> && linear_ops<context<cuda>, floa
               row_ops<context<cuda>, float> && glu_ops<context<cuda>, float> &&
               routing_ops<context<cuda>, float> && attention_ops<context<cuda>, float> &&
               loss_ops<context<cuda>, float> && policy_ops<context<cuda>, float> &&
-              optimizer_ops<context<cuda>, float> && wire_ops<context<cuda>, float>);
+              optimizer_ops<context<cuda>, float> && wire_ops<context<cuda>, float> &&
+              residence_ops<context<cuda>>);
 
 namespace {
 
@@ -150,6 +151,16 @@ TEST_CASE("cuda: in pieces, in batches and with caches, decoding gives the same 
 }
 
 #if defined(DSR1_HOST_CUDA)
+
+TEST_CASE("cuda: experts in memory of the host give the same bits, however late copies come") {
+  const auto was = host_cuda::facts();
+  for (const int late : {0, 5}) {
+    host_cuda::facts().late = late;
+    context<cuda> ctx;
+    battery::store_changes_no_bit(ctx, 16);
+  }
+  host_cuda::facts() = was;
+}
 
 TEST_CASE("cuda: a warm step allocates nothing on the device") {
   pair_of_models<float> m;

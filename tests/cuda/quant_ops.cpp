@@ -9,7 +9,7 @@
 
 using namespace dsr1;
 
-using backend = cuda_part<cuda_quant>;
+using backend = cuda_part<cuda_quant, cuda_residence>;
 static_assert(quant_ops<context<backend>, float> && quant_ops<context<backend>, double>);
 
 TEMPLATE_TEST_CASE("cuda quant_ops: products with coded weights", "[cuda]", float, double) {

@@ -5,6 +5,7 @@
 
 #include <dsr1/backend/options.hpp>
 #include <dsr1/comm/loopback.hpp>
+#include <dsr1/tensor/groups.hpp>
 #include <dsr1/tensor/workspace.hpp>
 
 namespace dsr1 {
@@ -23,6 +24,15 @@ class gradient_listener {
  public:
   virtual ~gradient_listener() = default;
   virtual void ready(const void* parameter) = 0;
+};
+
+/// Hears before a layer computes its experts how many rows each has, so that their weights can be
+/// brought to where they are computed.
+class expert_listener {
+ public:
+  virtual ~expert_listener() = default;
+  /// `parameter` is the first of the layer's experts.
+  virtual void about_to_use(const void* parameter, const row_groups& rows) = 0;
 };
 
 /// Owns what a run needs besides the model. Not for use by two threads at a time.
@@ -44,6 +54,9 @@ class context {
   /// Who hears of complete gradients; null when nobody does.
   gradient_listener* listener() const { return listener_; }
   void listener(gradient_listener* l) { listener_ = l; }
+  /// Who hears of experts in use; null when nobody does.
+  expert_listener* experts() const { return experts_; }
+  void experts(expert_listener* l) { experts_ = l; }
 
   /// In inference nothing is kept for `backward`, so layers may give their scratch back early.
   /// This changes where results lie, never their values.
@@ -63,6 +76,7 @@ class context {
   dsr1::workspace workspace_;
   auxiliary_loss auxiliary_;
   gradient_listener* listener_ = nullptr;
+  expert_listener* experts_ = nullptr;
   bool inference_ = false;
 };
 

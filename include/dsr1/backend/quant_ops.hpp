@@ -3,7 +3,6 @@
 // Contract: products with weights that stay coded.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 
 #include <dsr1/tensor/coded.hpp>
@@ -19,15 +18,13 @@ namespace dsr1 {
 ///     activations (backend/options.hpp), and a row of y does not depend on the other rows of the
 ///     call.
 /// coded_rows(ctx, w, rows, y)   y[i] = row rows[i] of matrix 0 of w, decoded
-/// resident(ctx, w)              w where the other two can read it: as it is, or a copy in the
-///                               memory of the device
-/// The first two throw `error` naming the extents that do not fit.
+/// Both read what `resident` of backend/residence_ops.hpp returns. Both throw `error` naming the
+/// extents that do not fit.
 template <class Ctx, class T>
 concept quant_ops = requires(Ctx& ctx, view<const T, 2> x, view<T, 2> y, const coded_tensor& w,
                              const row_groups& groups, view<const std::int32_t, 1> rows) {
   Ctx::backend::coded_matmul(ctx, x, groups, w, y, x);
   Ctx::backend::coded_rows(ctx, w, rows, y);
-  { Ctx::backend::resident(ctx, w) } -> std::same_as<coded_tensor>;
 };
 
 }  // namespace dsr1

@@ -13,6 +13,7 @@
 #include <dsr1/cpu/optimizer_ops.hpp>
 #include <dsr1/cpu/policy_ops.hpp>
 #include <dsr1/cpu/quant_ops.hpp>
+#include <dsr1/cpu/residence_ops.hpp>
 #include <dsr1/cpu/routing_ops.hpp>
 #include <dsr1/cpu/row_ops.hpp>
 #include <dsr1/cpu/tensor_ops.hpp>
@@ -23,6 +24,7 @@ namespace dsr1 {
 struct cpu : cpu_tensor,
              cpu_linear,
              cpu_quant,
+             cpu_residence,
              cpu_norm,
              cpu_rows,
              cpu_glu,

@@ -68,12 +68,6 @@ struct cpu_quant {
       parallel_for(ctx, count * blocks, task);
   }
 
-  /// Codes of the host are read where they lie.
-  template <class Ctx>
-  static coded_tensor resident(Ctx&, const coded_tensor& w) {
-    return w;
-  }
-
   template <class Ctx, class T>
   static void coded_rows(Ctx& ctx, const coded_tensor& w, view<const std::int32_t, 1> rows,
                          view<T, 2> y) {

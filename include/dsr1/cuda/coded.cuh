@@ -1,99 +1,15 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// Coded weights in the memory of a CUDA device: how they get there, and how kernels decode them.
+// How the kernels of a CUDA device see coded weights, and decode them.
 #pragma once
 
 #include <bit>
-#include <cstring>
-#include <memory>
 
 #include <dsr1/core/fp4.hpp>
 #include <dsr1/core/fp8.hpp>
-#include <dsr1/cuda/launch.cuh>
-#include <dsr1/tensor/coded.hpp>
+#include <dsr1/cuda/residence_ops.cuh>
 
 namespace dsr1 {
-
-/// Frees what an owner of codes on a device owns, and knows what lies there.
-struct device_codes {
-  int device;
-  std::vector<coded_part> parts;  ///< as in the tensor
-  const coded_part* table;        ///< the same in the memory of the device
-
-  void operator()(const void* data) const noexcept {
-    cudaSetDevice(device);
-    cudaFree(const_cast<void*>(data));  // waits for kernels that still read
-  }
-};
-
-/// The parts of a tensor that `on_device` made. Throws `error` for one that lies elsewhere.
-inline const coded_part* device_parts(const coded_tensor& w, int device) {
-  const auto same = [](const coded_part& a, const coded_part& b) {
-    return a.codes == b.codes && a.scales == b.scales && a.rows == b.rows;
-  };
-  for (const auto& owner : w.owners)
-    if (const auto* there = std::get_deleter<device_codes>(owner);
-        there != nullptr && std::equal(w.parts.begin(), w.parts.end(), there->parts.begin(),
-                                       there->parts.end(), same)) {
-      expects(there->device == device, w.text(), " lies on CUDA device ", there->device,
-              ", expected ", device);
-      return there->table;
-    }
-  throw error(text(w.text(),
-                   " lies in host memory (or its parts were changed), expected what "
-                   "resident(ctx, coded) returns"));
-}
-
-/// A copy of all codes and scales in memory of the device: one allocation, which the `owners` of
-/// the result keep. A tensor that is there already is returned as it is. Waits for the device.
-template <class Ctx>
-coded_tensor on_device(Ctx& ctx, const coded_tensor& w) {
-  w.check();
-  for (const auto& owner : w.owners)
-    if (std::get_deleter<device_codes>(owner) != nullptr) {
-      static_cast<void>(device_parts(w, ctx.device().number()));
-      return w;
-    }
-  constexpr index_t alignment = 256;
-  const auto code_bytes = [&](const coded_part& p) { return p.rows * w.row_bytes(); };
-  const auto scale_bytes = [&](const coded_part& p) {
-    return ceil_div(p.rows, info_of(w.type).block_rows) * w.scale_row_bytes();
-  };
-  const auto count = static_cast<index_t>(w.parts.size());
-  const index_t table_bytes = count * static_cast<index_t>(sizeof(coded_part));
-  index_t bytes = round_up(table_bytes, alignment);
-  for (const coded_part& p : w.parts)
-    bytes += round_up(code_bytes(p), alignment) + round_up(scale_bytes(p), alignment);
-
-  auto* const data =
-      static_cast<std::byte*>(ctx.memory().allocate(static_cast<std::size_t>(bytes)));
-  coded_tensor out = w;
-  out.owners.assign(
-      1, std::shared_ptr<const void>(data, device_codes{ctx.device().number(), {}, nullptr}));
-  index_t used = round_up(table_bytes, alignment);
-  const auto send = [&](std::byte* to, const void* from, index_t size) {
-    if (size > 0)
-      check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(size), cudaMemcpyHostToDevice,
-                            ctx.device().stream()),
-            "cudaMemcpyAsync");
-  };
-  const auto place = [&](const std::byte*& from, index_t size) {
-    std::byte* const to = data + used;
-    used += round_up(size, alignment);
-    send(to, from, size);
-    from = to;
-  };
-  for (coded_part& p : out.parts) {
-    place(p.codes, code_bytes(p));
-    if (p.scales != nullptr) place(p.scales, scale_bytes(p));
-  }
-  send(data, out.parts.data(), table_bytes);
-  ctx.device().wait("resident");
-  auto* const owner = std::get_deleter<device_codes>(out.owners[0]);
-  owner->parts = out.parts;
-  owner->table = reinterpret_cast<const coded_part*>(data);
-  return out;
-}
 
 /// What kernels see of a coded tensor.
 struct device_coded {
@@ -104,7 +20,7 @@ struct device_coded {
   bool alternating;
 
   device_coded(const coded_tensor& w, int device)
-      : parts(device_parts(w, device)),
+      : parts(static_cast<const coded_part*>(table_owner(w, device).get())),
         parts_per_matrix(w.parts_per_matrix()),
         rows(w.rows),
         columns(w.columns),
@@ -139,6 +55,11 @@ struct coded_run {
 
   vector codes;
   float scale;
+
+  /// False for some rows of a mapped file.
+  __device__ static bool aligned(coded_row row) {
+    return reinterpret_cast<std::uintptr_t>(row.codes) % bytes == 0;
+  }
 
   /// The run that begins at a column; zeros beyond the edge. `whole`: rows are whole vectors.
   __device__ static coded_run load(coded_row row, index_t column, index_t row_bytes, bool whole) {

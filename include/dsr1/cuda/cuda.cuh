@@ -13,6 +13,7 @@
 #include <dsr1/cuda/optimizer_ops.cuh>
 #include <dsr1/cuda/policy_ops.cuh>
 #include <dsr1/cuda/quant_ops.cuh>
+#include <dsr1/cuda/residence_ops.cuh>
 #include <dsr1/cuda/routing_ops.cuh>
 #include <dsr1/cuda/row_ops.cuh>
 #include <dsr1/cuda/tensor_ops.cuh>
@@ -23,6 +24,7 @@ namespace dsr1 {
 struct cuda : cuda_tensor,
               cuda_linear,
               cuda_quant,
+              cuda_residence,
               cuda_norm,
               cuda_rows,
               cuda_glu,

@@ -67,14 +67,23 @@ class cuda_device {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   }
   ~cuda_device() {
-    cudaStreamSynchronize(stream_);
-    cudaStreamDestroy(stream_);
+    for (const cudaStream_t s : {stream_, aside_}) {
+      if (s == nullptr) continue;
+      cudaStreamSynchronize(s);
+      cudaStreamDestroy(s);
+    }
   }
   cuda_device(const cuda_device&) = delete;
   cuda_device& operator=(const cuda_device&) = delete;
 
   int number() const { return number_; }
   cudaStream_t stream() const { return stream_; }
+  /// A second stream, for copies beside the operations.
+  cudaStream_t aside() {
+    if (aside_ == nullptr)
+      check(cudaStreamCreateWithFlags(&aside_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    return aside_;
+  }
   dsr1::memory& memory() { return memory_; }
 
   /// Who makes dense products instead of the kernels of dsr1; null unless somebody was given.
@@ -112,7 +121,7 @@ class cuda_device {
   int number_;
   bool waits_;
   cuda_memory memory_;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t stream_ = nullptr, aside_ = nullptr;
   std::unique_ptr<product_library> products_;
 };
 

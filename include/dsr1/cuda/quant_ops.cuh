@@ -67,12 +67,15 @@ __global__ void __launch_bounds__(Tile::threads)
   const index_t first_token = at.begin + at.number * N;
   const index_t first_row = (blockIdx.x % across * Tile::warps + warp_number()) * R;
   const int lane = lane_number();
-  const bool whole = w.row_bytes % run::bytes == 0;
 
   coded_row rows[R] = {};
+  bool whole = w.row_bytes % run::bytes == 0;
 #pragma unroll
   for (int r = 0; r < R; ++r)
-    if (first_row + r < w.rows) rows[r] = w.row(at.group, first_row + r);
+    if (first_row + r < w.rows) {
+      rows[r] = w.row(at.group, first_row + r);
+      whole = whole && run::aligned(rows[r]);
+    }
   run next[R] = {};
   const auto load = [&](index_t column) {
 #pragma unroll
@@ -142,7 +145,7 @@ __global__ void coded_rows(device_coded w, view<const std::int32_t, 1> rows, vie
     return;
   }
   const coded_row row = w.row(0, rows[i]);
-  const bool whole = w.row_bytes % run::bytes == 0;
+  const bool whole = w.row_bytes % run::bytes == 0 && run::aligned(row);
   for (index_t column = lane_number() * run::columns; column < w.columns;
        column += warp_size * run::columns) {
     const run now = run::load(row, column, w.row_bytes, whole);
@@ -161,15 +164,9 @@ __global__ void coded_rows(device_coded w, view<const std::int32_t, 1> rows, vie
 }  // namespace cuda_kernels
 
 /// The group `quant_ops` of the backend contract (see backend/quant_ops.hpp). The coded tensors
-/// have to be what `resident` returns. `resident` waits for the device, and so does `coded_rows`,
-/// which must know whether all rows are there.
+/// have to be what `resident` returns. `coded_rows` waits for the device: it must know whether all
+/// rows are there.
 struct cuda_quant {
-  /// The tensor with its codes and scales in the memory of the device.
-  template <class Ctx>
-  static coded_tensor resident(Ctx& ctx, const coded_tensor& w) {
-    return on_device(ctx, w);
-  }
-
   template <class Ctx, class T>
   static void coded_matmul(Ctx& ctx, view<const T, 2> x, const row_groups& groups,
                            const coded_tensor& w, view<T, 2> y, view<const T, 2> bias = {}) {

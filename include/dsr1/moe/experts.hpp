@@ -49,6 +49,8 @@ class glu_experts {
     requires linear_ops<Ctx, T> && glu_ops<Ctx, T>
   view<T, 2> forward(Ctx& ctx, view<const T, 2> x, const row_groups& groups, saved& s) {
     s.x = x;
+    if constexpr (requires { ctx.experts(); })
+      if (ctx.experts() != nullptr) ctx.experts()->about_to_use(&up_, groups);
     const auto gate_up = ctx.template take<T>(x.rows(), 2 * shape_.hidden);
     grouped_product(ctx, x, groups, up_, gate_up, bias_of(up_bias_));
     const auto h = ctx.template take<T>(x.rows(), shape_.hidden);

@@ -81,11 +81,15 @@ struct coded_tensor {
   index_t scale_row_bytes() const {
     return ceil_div(columns, info_of(type).block_columns) * info_of(type).scale_bytes;
   }
+  /// Bytes of the codes and of the scales of a part.
+  index_t code_bytes(const coded_part& p) const { return p.rows * row_bytes(); }
+  index_t scale_bytes(const coded_part& p) const {
+    return ceil_div(p.rows, info_of(type).block_rows) * scale_row_bytes();
+  }
   /// Bytes of all codes and scales.
   index_t bytes() const {
     index_t sum = 0;
-    for (const coded_part& p : parts)
-      sum += p.rows * row_bytes() + ceil_div(p.rows, info_of(type).block_rows) * scale_row_bytes();
+    for (const coded_part& p : parts) sum += code_bytes(p) + scale_bytes(p);
     return sum;
   }
 

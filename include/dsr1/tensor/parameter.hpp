@@ -160,10 +160,12 @@ class parameter {
             " columns");
     value_ = buffer<T>();
     gradient_ = buffer<T>();
-    coded_ = std::make_shared<const coded_tensor>(std::move(codes));
+    coded_ = std::make_shared<coded_tensor>(std::move(codes));
   }
   /// The codes, or null when the parameter has a plain value.
   const coded_tensor* coded() const { return coded_.get(); }
+  /// The same, for who moves codes to other memory (see moe/expert_store.hpp).
+  std::shared_ptr<coded_tensor> shared_codes() { return coded_; }
 
   template <int Rank>
   view<T, Rank> value() {
@@ -209,7 +211,7 @@ class parameter {
   buffer<T> value_;
   buffer<T> gradient_;
   bool written_ = false;
-  std::shared_ptr<const coded_tensor> coded_;
+  std::shared_ptr<coded_tensor> coded_;
   std::shared_ptr<const parameter_slices> slices_;
 };
 

@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The dsr1 authors
+// SPDX-License-Identifier: Apache-2.0
+// The battery of where codes lie; see backend/residence_ops.hpp.
+#pragma once
+
+#include "battery/quant_ops.hpp"
+
+#include <dsr1/backend/residence_ops.hpp>
+#include <dsr1/tensor/buffer.hpp>
+
+namespace battery {
+
+inline constexpr dsr1::residence residences[] = {dsr1::residence::device, dsr1::residence::host,
+                                                 dsr1::residence::file};
+
+/// y = x of five tokens times the three matrices of w, for tokens 0, 1 to 4 and none.
+template <class T, class Ctx>
+std::vector<T> product_of(Ctx& ctx, const coded_tensor& w) {
+  const index_t ends[] = {1, 5, 5};
+  const device_matrix<Ctx, T> x(ctx, 5, w.columns, normals<T>(5 * w.columns, 1)), y(ctx, 5, w.rows);
+  Ctx::backend::coded_matmul(ctx, x.in(), dsr1::row_groups(ends), w, y.out(), view<const T, 2>());
+  return y.host();
+}
+
+inline std::vector<coded_tensor> tensors_of_every_kind() {
+  std::vector<coded_tensor> out;
+  for (const dsr1::coding_info& info : dsr1::codings) {
+    // Scales, which lie behind the codes here, are aligned.
+    const bool blocks = info.block_rows > 1;
+    const index_t columns = info.bits == 4 ? 96 : blocks ? 132 : 84, rows = blocks ? 130 : 6;
+    out.push_back(weights(info.type, 3, rows, columns));
+    if (blocks) continue;
+    out.push_back(in_parts(out.back(), 2, true));
+    out.push_back(in_parts(out.back(), 3, false));
+  }
+  return out;
+}
+
+/// Wherever the codes lie, the bits are the same.
+template <class T, class Ctx>
+void residences_are_equal(Ctx& ctx) {
+  for (const coded_tensor& w : tensors_of_every_kind()) {
+    ctx.workspace().reset();
+    const auto expected = product_of<T>(ctx, Ctx::backend::resident(ctx, w));
+    for (const auto where : residences) {
+      const coded_tensor there = Ctx::backend::resident(ctx, w, where);
+      CHECK(there.text() == w.text());
+      CHECK(there.bytes() == w.bytes());
+      check_same(product_of<T>(ctx, there), expected,
+                 dsr1::text(w.text(), " in residence ", text_of(where)));
+    }
+  }
+}
+
+/// Where the matrix `m` of `w` would lie from `to` on, and what has to be copied for it.
+inline std::vector<dsr1::coded_part> laid_out(const coded_tensor& w, index_t m, std::byte* to,
+                                              std::vector<dsr1::code_copy>& copies) {
+  std::vector<dsr1::coded_part> parts;
+  for (index_t i = 0; i < w.parts_per_matrix(); ++i) {
+    parts.push_back(w.parts[at(m * w.parts_per_matrix() + i)]);
+    auto& p = parts.back();
+    const auto place = [&](const std::byte*& from, index_t bytes) {
+      copies.push_back({to, from, bytes});
+      from = to;
+      to += dsr1::round_up(bytes, 256);
+    };
+    place(p.codes, w.code_bytes(p));
+    if (p.scales) place(p.scales, w.scale_bytes(p));
+  }
+  return parts;
+}
+
+/// Reading at a copy of a matrix of other numbers gives their product, and back at home the old
+/// one.
+template <class T, class Ctx>
+void codes_are_read_at(Ctx& ctx) {
+  for (const coded_tensor& w : tensors_of_every_kind())
+    for (const auto where : residences) {
+      ctx.workspace().reset();
+      coded_tensor there = Ctx::backend::resident(ctx, w, where);
+      const std::vector<dsr1::coded_part> home = there.parts;
+      const auto expected = product_of<T>(ctx, there);
+      // Group 1 reads matrix 2, which is another's.
+      dsr1::buffer<std::byte> slot(4 * w.bytes() + 4096, ctx.memory());
+      std::vector<dsr1::code_copy> copies;
+      const auto parts = laid_out(there, 2, slot.data(), copies);
+      auto under_way = Ctx::backend::copy_aside(ctx, copies);
+      check_same(product_of<T>(ctx, there), expected, "while the copy is under way");
+      for (int asked = 0; !under_way.done(); ++asked) REQUIRE(asked < 1000000);
+      Ctx::backend::read_at(ctx, there, 1, parts);
+      const auto moved = product_of<T>(ctx, there);
+      coded_tensor other = w;
+      const auto count = w.parts_per_matrix();
+      std::copy_n(w.parts.begin() + 2 * count, count, other.parts.begin() + count);
+      check_same(moved, product_of<T>(ctx, Ctx::backend::resident(ctx, other)),
+                 dsr1::text(w.text(), ": at the copy"));
+      CHECK(moved != expected);
+      const std::span<const dsr1::coded_part> all(home);
+      Ctx::backend::read_at(ctx, there, 1, all.subspan(at(count), at(count)));
+      check_same(product_of<T>(ctx, there), expected, dsr1::text(w.text(), ": at home again"));
+      CHECK(mentions(message_of([&] { Ctx::backend::read_at(ctx, there, 3, parts); }),
+                     "matrix 3 of", w.text()));
+    }
+}
+
+}  // namespace battery
