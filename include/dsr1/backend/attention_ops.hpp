@@ -42,8 +42,36 @@ struct key_values {
 /// order of every sum depends on positions alone; the length of a ring is a multiple of it.
 inline constexpr index_t attention_block = 32;
 
-/// What `attention` and its backward ask of their operands. Throws `error` naming what does not
-/// fit.
+/// expect_<operation>: what an operation of this group asks of its operands, the same of every
+/// backend. Each throws `error` naming what does not fit.
+template <class T>
+void expect_rotate(const view<T, 2>& x, index_t head_dim, const view<const T, 2>& cosine,
+                   const view<const T, 2>& sine, const sequence_layout& sequences) {
+  expects(head_dim > 0 && head_dim % 2 == 0 && x.columns() % head_dim == 0 &&
+              cosine.columns() >= head_dim / 2 && same_extents(cosine, sine),
+          "rotate of ", extents_text(x), " by tables ", extents_text(cosine), " and ",
+          extents_text(sine), " in heads of ", head_dim);
+  expects_cover(sequences, x.rows());
+  for (index_t i = 0; i < sequences.count(); ++i) {
+    const sequence s = sequences[i];
+    const index_t beyond = std::max<index_t>(0, cosine.rows() - s.position);
+    expects(s.length <= beyond, "position ", s.position + beyond, " of row ", s.begin + beyond,
+            " is beyond the rotation table of ", cosine.rows(), " positions");
+  }
+}
+template <class T>
+void expect_store_cache(const view<const T, 2>& x, const sequence_layout& sequences, index_t ring,
+                        const view<T, 2>& cache) {
+  expects(ring > 0 && x.columns() == cache.columns(), "store_cache of ", extents_text(x),
+          " into a ring of ", ring, " rows of ", extents_text(cache));
+  for (index_t i = 0; i < sequences.count(); ++i)
+    expects(sequences[i].length <= ring, "sequence ", i, " stores ", sequences[i].length,
+            " rows at once in a ring of ", ring);
+  expects_cover(sequences, x.rows());
+  for (index_t i = 0; i < sequences.count(); ++i)
+    expects(sequences[i].length == 0 || sequences[i].slot < cache.rows() / ring, "cache slot ",
+            sequences[i].slot, " is beyond the ", cache.rows() / ring, " slots of the cache");
+}
 template <class T>
 void expect_attention(const attention_extents& e, const view<const T, 2>& q,
                       const key_values<T>& kv, const view<const T, 1>& sinks,
@@ -78,6 +106,22 @@ void expect_attention(const attention_extents& e, const view<const T, 2>& q,
     expects(kept <= kv.ring, "sequence ", i, " needs ", kept, " positions at once, a ring has ",
             kv.ring);
   }
+}
+template <class T>
+void expect_attention_backward(const attention_extents& e, const view<const T, 2>& q,
+                               const key_values<T>& kv, const view<const T, 1>& sinks,
+                               const sequence_layout& sequences, const view<const T, 2>& y,
+                               const view<const T, 2>& lse, const view<const T, 2>& dy,
+                               const view<T, 2>& dq, const view<T, 2>& dk, const view<T, 2>& dv,
+                               const view<T, 1>& dsinks) {
+  expects(kv.ring == 0, "attention_backward from a cache; train without one");
+  expect_attention<T>(e, q, kv, sinks, sequences, y, lse);
+  expects(same_extents(y, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
+              same_extents(kv.values, dv) && (!sinks.data || same_extents(sinks, dsinks)),
+          "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
+          extents_text(kv.values), ", y ", extents_text(y), ": dy ", extents_text(dy), ", dq ",
+          extents_text(dq), ", dk ", extents_text(dk), ", dv ", extents_text(dv), ", dsinks ",
+          extents_text(dsinks));
 }
 
 /// rotate(ctx, x, head_dim, layout, cosine, sine, sequences, inverse)

@@ -16,6 +16,28 @@ enum class norm_rounding {
   before_weight  ///< y = bf16(w bf16(x r))
 };
 
+/// expect_<operation>: what an operation of this group asks of its operands, the same of every
+/// backend. Each throws `error` naming the extents that do not fit.
+template <class T>
+void expect_rms_norm(const view<const T, 2>& x, const view<const T, 1>& weight, const view<T, 2>& y,
+                     const view<T, 1>& inverse) {
+  expects(same_extents(x, y) && inverse.rows() == x.rows(), "rms_norm of ", extents_text(x),
+          " into ", extents_text(y), " and ", extents_text(inverse));
+  expects(weight.data == nullptr || weight.rows() == x.columns(), "rms_norm: the weight is ",
+          extents_text(weight), " for x ", extents_text(x));
+}
+template <class T>
+void expect_rms_norm_backward(const view<const T, 2>& dy, const view<const T, 2>& x,
+                              const view<const T, 1>& weight, const view<const T, 1>& inverse,
+                              const view<T, 2>& dx, const view<T, 1>& dweight) {
+  expects(same_extents(dy, x) && same_extents(dx, x) && inverse.rows() == x.rows(),
+          "rms_norm_backward of ", extents_text(dy), " for x ", extents_text(x), ", inverse ",
+          extents_text(inverse), " into dx ", extents_text(dx));
+  expects(weight.data == nullptr || (weight.rows() == x.columns() && same_extents(weight, dweight)),
+          "rms_norm_backward: the weight is ", extents_text(weight), ", its gradient ",
+          extents_text(dweight), " for x ", extents_text(x));
+}
+
 /// rms_norm(ctx, x, weight, eps, rounding, y, r)
 ///     r[t] = 1 / sqrt(mean(x[t]^2) + eps), y[t] = weight x[t] r[t]
 /// rms_norm_backward(ctx, dy, x, weight, r, dx, dweight, add)

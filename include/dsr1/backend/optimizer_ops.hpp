@@ -22,7 +22,8 @@ struct optimizer_tensor {
   index_t columns = 0;
 };
 
-/// Throws `error` naming the operation and the tensor unless each has values and so many states.
+/// What steps over many tensors ask of them, the same of every backend. Throws `error` naming the
+/// operation and the tensor unless each has values and so many states.
 template <class T>
 void expect_states(const char* name, std::span<const optimizer_tensor<T>> tensors, int states) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -34,6 +35,24 @@ void expect_states(const char* name, std::span<const optimizer_tensor<T>> tensor
       expects(t.state[s] != nullptr, name, ": tensor ", i, " lacks state ", s, ", expected ",
               states);
   }
+}
+
+/// expect_<operation>: what the others ask, in the same way.
+template <class T>
+void expect_muon_momentum(const optimizer_tensor<T>& one, const view<T, 1>& update) {
+  expects(update.rows() == one.size, "muon_momentum of ", one.size, " elements into ",
+          update.rows());
+  expect_states("muon_momentum", std::span<const optimizer_tensor<T>>(&one, 1), 1);
+}
+template <class T>
+void expect_apply_update(const optimizer_tensor<T>& one, const view<const T, 1>& update) {
+  expects(update.rows() == one.size, "apply_update of ", update.rows(), " elements to ", one.size);
+  expect_states("apply_update", std::span<const optimizer_tensor<T>>(&one, 1), 0);
+}
+template <class T>
+void expect_squared_norms(std::span<const optimizer_tensor<T>> tensors, std::span<double> norms) {
+  expects(norms.size() == tensors.size(), "squared_norms of ", tensors.size(), " tensors into ",
+          norms.size(), " numbers");
 }
 
 /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,

@@ -3,6 +3,7 @@
 // Contract: from router logits to experts, and the statistics that balance losses need.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 
@@ -51,6 +52,49 @@ struct any_gate {
                            std::span<T>) const {}
 };
 static_assert(gate_policy<any_gate, float>);
+
+/// expect_<operation>: what an operation of this group asks of its operands, the same of every
+/// backend. Each throws `error` naming the extents that do not fit.
+template <class T>
+void expect_route(const view<const T, 2>& logits, const view<std::int32_t, 2>& index,
+                  const view<T, 2>& weight) {
+  expects(index.rows() == logits.rows() && same_extents(index, weight), "route of ",
+          extents_text(logits), " into ", extents_text(index), " and ", extents_text(weight));
+}
+/// Of one logit of a token.
+template <class T>
+void expect_finite_logit(index_t token, T logit) {
+  expects(std::isfinite(logit), "the router's logits of token ", token, " are not finite (", logit,
+          ")");
+}
+template <class T>
+void expect_affinities_backward(const view<const T, 2>& logits, const view<const T, 2>& dp,
+                                const row_groups& groups) {
+  expects(groups.rows() == logits.rows() && dp.rows() == groups.count() &&
+              dp.columns() == logits.columns(),
+          "affinities_backward of ", extents_text(logits), " with ", groups.count(),
+          " groups over ", groups.rows(), " rows and gradients ", extents_text(dp));
+}
+template <class T>
+void expect_count_experts(const view<const std::int32_t, 2>& index, const row_groups& groups,
+                          const view<T, 2>& counts) {
+  expects(counts.rows() == groups.count() && index.rows() == groups.rows(), "count_experts of ",
+          extents_text(index), " in ", groups.count(), " groups into ", extents_text(counts));
+}
+inline void expect_limit_capacity(index_t capacity) {
+  expects(capacity >= 1, "an expert capacity of ", capacity, " tokens, expected at least 1");
+}
+inline void expect_sort_by_expert(const view<const std::int32_t, 2>& index,
+                                  const view<std::int32_t, 1>& order,
+                                  const view<std::int32_t, 2>& slots) {
+  expects(order.rows() >= index.size() && same_extents(index, slots), "sort_by_expert of ",
+          extents_text(index), " into ", extents_text(order), " and ", extents_text(slots));
+}
+/// Of one choice of a token that is counted or sorted.
+inline void expect_expert(index_t token, std::int32_t expert, index_t experts) {
+  expects(expert < experts, "token ", token, " chose expert ", expert, ", expected at most ",
+          experts - 1);
+}
 
 /// route(ctx, gate, logits, bias, index, weight)    logits [tokens, experts], index and weight
 ///     [tokens, k]; throws `error` naming a token whose logits are not finite

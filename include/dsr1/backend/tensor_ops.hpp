@@ -10,6 +10,21 @@
 
 namespace dsr1 {
 
+/// expect_<operation>: what an operation of this group asks of its operands, the same of every
+/// backend. Each throws `error` naming the extents that do not fit.
+template <class T>
+void expect_copy(const view<const T, 2>& from, const view<T, 2>& to) {
+  expects(same_extents(from, to), "copy of ", extents_text(from), " to ", extents_text(to));
+}
+template <class T>
+void expect_add(const view<const T, 2>& x, const view<T, 2>& y) {
+  expects(same_extents(x, y), "add of ", extents_text(x), " to ", extents_text(y));
+}
+template <class T>
+void expect_dot(const view<const T, 1>& x, const view<const T, 1>& y) {
+  expects(x.rows() == y.rows(), "dot of ", x.rows(), " by ", y.rows(), " elements");
+}
+
 /// fill(ctx, x, v)        x = v
 /// fill_normal(ctx, x, stream, deviation, first)   x[i] = deviation * stream.normal(first + i), the
 ///                        same values on every device

@@ -84,7 +84,8 @@ inline void validate(const wire_format& f) {
           " is set; expected it unset");
 }
 
-/// The check of the operations below: throws `error` unless `bytes` are as many as x takes.
+/// What the operations below ask of their operands, the same of every backend. Throws `error`
+/// naming the operation and what does not fit: unless `bytes` are as many as x takes.
 template <class X, class B>
 void expect_wire_bytes(const char* name, const wire_format& f, const view<X, 2>& x,
                        const view<B, 2>& bytes) {
@@ -93,6 +94,14 @@ void expect_wire_bytes(const char* name, const wire_format& f, const view<X, 2>&
     throw error(text(name, " of ", extents_text(x), " numbers in ", f.text(), ": the bytes are ",
                      extents_text(bytes), ", expected [", x.rows(), ", ", f.bytes(x.columns()),
                      "]"));
+}
+/// What wire_pack asks.
+template <class T>
+void expect_wire_pack(const wire_format& f, const view<const T, 2>& x, const view<T, 2>& residual,
+                      const view<std::byte, 2>& bytes) {
+  expect_wire_bytes("wire_pack", f, x, bytes);
+  expects(residual.data == nullptr || same_extents(x, residual), "wire_pack: the residual is ",
+          extents_text(residual), ", expected ", extents_text(x), " as the numbers");
 }
 
 /// A block whose largest magnitude is below this counts as zeros: its scale would lose bits.

@@ -24,14 +24,9 @@ struct cpu_attention {
   static void rotate(Ctx& ctx, view<T, 2> x, index_t head_dim, rope_layout layout,
                      view<const T, 2> cosine, view<const T, 2> sine,
                      const sequence_layout& sequences, bool inverse) {
-    expects(head_dim > 0 && head_dim % 2 == 0 && x.columns() % head_dim == 0 &&
-                cosine.columns() >= head_dim / 2 && same_extents(cosine, sine),
-            "rotate of ", extents_text(x), " by tables ", extents_text(cosine), " and ",
-            extents_text(sine), " in heads of ", head_dim);
+    expect_rotate(x, head_dim, cosine, sine, sequences);
     const T sign = inverse ? T(-1) : T(1);
     auto turn = [&](auto kernels, index_t t, index_t position, index_t) {
-      expects(position < cosine.rows(), "position ", position, " of row ", t,
-              " is beyond the rotation table of ", cosine.rows(), " positions");
       for (index_t h = 0; h < x.columns(); h += head_dim) {
         T* const head = x.row(t) + h;
         if (layout == rope_layout::half_split)
@@ -40,24 +35,17 @@ struct cpu_attention {
           kernels.rotate_pairs(head, cosine.row(position), sine.row(position), head_dim / 2, sign);
       }
     };
-    each_row<T>(ctx, x.rows(), x.columns(), sequences, turn);
+    each_row<T>(ctx, x.columns(), sequences, turn);
   }
 
   template <class Ctx, class T>
   static void store_cache(Ctx& ctx, view<const T, 2> x, const sequence_layout& sequences,
                           index_t ring, view<T, 2> cache) {
-    expects(ring > 0 && x.columns() == cache.columns(), "store_cache of ", extents_text(x),
-            " into a ring of ", ring, " rows of ", extents_text(cache));
-    for (index_t i = 0; i < sequences.count(); ++i)
-      expects(sequences[i].length <= ring, "sequence ", i, " stores ", sequences[i].length,
-              " rows at once in a ring of ", ring);
+    expect_store_cache(x, sequences, ring, cache);
     auto store = [&](auto, index_t t, index_t position, index_t slot) {
-      const index_t row = slot * ring + position % ring;
-      expects(slot < cache.rows() / ring, "cache slot ", slot, " is beyond the ",
-              cache.rows() / ring, " slots of the cache");
-      std::copy_n(x.row(t), x.columns(), cache.row(row));
+      std::copy_n(x.row(t), x.columns(), cache.row(slot * ring + position % ring));
     };
-    each_row<T>(ctx, x.rows(), x.columns(), sequences, store);
+    each_row<T>(ctx, x.columns(), sequences, store);
   }
 
   template <class Ctx, class T>
@@ -76,14 +64,7 @@ struct cpu_attention {
                                  const sequence_layout& sequences, view<const T, 2> y,
                                  view<const T, 2> lse, view<const T, 2> dy, view<T, 2> dq,
                                  view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
-    expects(kv.ring == 0, "attention_backward from a cache; train without one");
-    expect_attention<T>(e, q, kv, sinks, sequences, y, lse);
-    expects(same_extents(y, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
-                same_extents(kv.values, dv) && (!sinks.data || same_extents(sinks, dsinks)),
-            "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
-            extents_text(kv.values), ", y ", extents_text(y), ": dy ", extents_text(dy), ", dq ",
-            extents_text(dq), ", dk ", extents_text(dk), ", dv ", extents_text(dv), ", dsinks ",
-            extents_text(dsinks));
+    expect_attention_backward(e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv, dsinks);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       backward<decltype(instructions)>(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv,
                                        dsinks, add);
@@ -93,9 +74,7 @@ struct cpu_attention {
  private:
   /// f(kernels, row, position, slot) over all rows, in parallel.
   template <class T, class Ctx, class F>
-  static void each_row(Ctx& ctx, index_t rows, index_t columns, const sequence_layout& sequences,
-                       F&& f) {
-    expects_cover(sequences, rows);
+  static void each_row(Ctx& ctx, index_t columns, const sequence_layout& sequences, F&& f) {
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       for (index_t i = 0; i < sequences.count(); ++i) {
         const sequence s = sequences[i];

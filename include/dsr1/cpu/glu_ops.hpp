@@ -12,8 +12,7 @@ namespace dsr1 {
 struct cpu_glu {
   template <class Ctx, class T>
   static void gated_unit(Ctx& ctx, const glu& f, view<const T, 2> x, view<T, 2> y) {
-    expects(x.rows() == y.rows() && x.columns() == 2 * y.columns(), "gated_unit of ",
-            extents_text(x), " into ", extents_text(y), ", expected twice as many columns");
+    expect_gated_unit(x, y);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
       parallel_rows(ctx, x.rows(), x.columns(), [&](index_t first, index_t count) {
@@ -27,8 +26,7 @@ struct cpu_glu {
   template <class Ctx, class T>
   static void gated_unit_backward(Ctx& ctx, const glu& f, view<const T, 2> dy, view<const T, 2> x,
                                   view<T, 2> dx) {
-    expects(same_extents(x, dx) && x.rows() == dy.rows() && x.columns() == 2 * dy.columns(),
-            "gated_unit_backward of ", extents_text(dy), " for x ", extents_text(x));
+    expect_gated_unit_backward(dy, x, dx);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
       parallel_rows(ctx, x.rows(), x.columns(), [&](index_t first, index_t count) {

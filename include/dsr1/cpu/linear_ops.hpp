@@ -20,10 +20,7 @@ struct cpu_linear {
   template <class Ctx, class T>
   static void matmul(Ctx& ctx, matrix<const T> a, matrix<const T> b, view<T, 2> c,
                      accumulate add = accumulate::no, view<const T, 1> bias = {}) {
-    expects(a.columns == b.rows && c.rows() == a.rows && c.columns() == b.columns, "matmul of [",
-            a.rows, ", ", a.columns, "] by [", b.rows, ", ", b.columns, "] into ", extents_text(c));
-    expects(bias.data == nullptr || bias.rows() == c.columns(), "matmul: the bias has ",
-            bias.rows(), " elements, the result has ", c.columns(), " columns");
+    expect_matmul(a, b, c, bias);
     run_blocks(ctx, 1, c.rows(), c.columns(), a.columns, [&](index_t) {
       return product<T>{a, b, c, add == accumulate::yes, bias.data};
     });
@@ -32,7 +29,7 @@ struct cpu_linear {
   /// y (+)= the sum of the rows of x.
   template <class Ctx, class T>
   static void column_sum(Ctx& ctx, view<const T, 2> x, view<T, 1> y, accumulate add) {
-    expects(x.columns() == y.rows(), "column_sum of ", extents_text(x), " into ", extents_text(y));
+    expect_column_sum(x, y);
     const index_t ends[] = {x.rows()};
     grouped_column_sum(ctx, x, row_groups(ends), y.reshaped(index_t{1}, y.rows()), add);
   }
@@ -42,16 +39,8 @@ struct cpu_linear {
   static void m_grouped_matmul(Ctx& ctx, view<const T, 2> a, const row_groups& groups,
                                view<const T, 3> b, bool transpose_b, view<T, 2> c,
                                view<const T, 2> bias = {}) {
-    const index_t inner = b.extents[transpose_b ? 2 : 1], outer = b.extents[transpose_b ? 1 : 2];
-    expects(a.columns() == inner && c.columns() == outer && b.extents[0] == groups.count() &&
-                a.rows() == groups.rows() && c.rows() == groups.rows(),
-            "m_grouped_matmul of ", extents_text(a), " by ", extents_text(b),
-            transpose_b ? " transposed" : "", " into ", extents_text(c), " with ", groups.count(),
-            " groups over ", groups.rows(), " rows");
-    expects(bias.data == nullptr || (bias.rows() == groups.count() && bias.columns() == outer),
-            "m_grouped_matmul: the bias is ", extents_text(bias), ", expected [", groups.count(),
-            ", ", outer, "]");
-    run_blocks(ctx, groups.count(), groups.longest(), outer, inner, [&](index_t g) {
+    expect_m_grouped_matmul(a, groups, b, transpose_b, c, bias);
+    run_blocks(ctx, groups.count(), groups.longest(), c.columns(), a.columns(), [&](index_t g) {
       const index_t first = groups.begin(g), count = groups.length(g);
       matrix<const T> w = b[g];
       return product<T>{a.slice_rows(first, count), transpose_b ? w.transposed() : w,
@@ -63,11 +52,7 @@ struct cpu_linear {
   template <class Ctx, class T>
   static void k_grouped_matmul(Ctx& ctx, view<const T, 2> a, view<const T, 2> b,
                                const row_groups& groups, view<T, 3> c, accumulate add) {
-    expects(c.extents[0] == groups.count() && c.extents[1] == a.columns() &&
-                c.extents[2] == b.columns() && a.rows() == groups.rows() &&
-                b.rows() == groups.rows(),
-            "k_grouped_matmul of ", extents_text(a), " by ", extents_text(b), " into ",
-            extents_text(c), " with ", groups.count(), " groups over ", groups.rows(), " rows");
+    expect_k_grouped_matmul(a, b, groups, c);
     run_blocks(ctx, groups.count(), a.columns(), b.columns(), groups.longest(), [&](index_t g) {
       const index_t first = groups.begin(g), count = groups.length(g);
       return product<T>{transposed(a.slice_rows(first, count)), b.slice_rows(first, count), c[g],
@@ -79,9 +64,7 @@ struct cpu_linear {
   template <class Ctx, class T>
   static void grouped_column_sum(Ctx& ctx, view<const T, 2> x, const row_groups& groups,
                                  view<T, 2> y, accumulate add) {
-    expects(y.rows() == groups.count() && y.columns() == x.columns() && x.rows() == groups.rows(),
-            "grouped_column_sum of ", extents_text(x), " into ", extents_text(y), " with ",
-            groups.count(), " groups over ", groups.rows(), " rows");
+    expect_grouped_column_sum(x, groups, y);
     // Wide stripes read memory in longer runs; narrow ones give every thread something to do.
     const index_t stripes = 2 * ctx.device().pool().size();
     const index_t width =

@@ -17,8 +17,7 @@ struct cpu_loss {
   template <class Ctx, class T>
   static void cross_entropy_rows(Ctx& ctx, view<T, 2> logits, view<const std::int32_t, 1> targets,
                                  double scale, double z, logits_become become, view<T, 1> loss) {
-    expects(targets.rows() == logits.rows() && loss.rows() == logits.rows(),
-            "cross_entropy_rows of ", extents_text(logits), " with ", targets.rows(), " targets");
+    expect_cross_entropy_rows(logits, targets, loss);
     const index_t n = logits.columns();
     const bool gradient = become == logits_become::gradient;
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {

@@ -50,32 +50,28 @@ struct cpu_optimizer {
   template <class Ctx, class T>
   static void muon_momentum(Ctx& ctx, const optimizer_tensor<T>& one, const muon_numbers& a,
                             view<T, 1> update) {
-    const tensors_of<T> only(&one, 1);
-    expects(update.rows() == one.size, "muon_momentum of ", one.size, " elements into ",
-            update.rows());
-    expect_states("muon_momentum", only, 1);
-    each_chunk(ctx, only, [&](auto kernels, const auto& t, index_t first, index_t n) {
-      kernels.muon_momentum(at(t.gradient, first), t.state[0] + first, update.data + first, n, a);
-    });
+    expect_muon_momentum(one, update);
+    each_chunk(ctx, tensors_of<T>(&one, 1),
+               [&](auto kernels, const auto& t, index_t first, index_t n) {
+                 kernels.muon_momentum(at(t.gradient, first), t.state[0] + first,
+                                       update.data + first, n, a);
+               });
   }
 
   template <class Ctx, class T>
   static void apply_update(Ctx& ctx, const optimizer_tensor<T>& one, view<const T, 1> update,
                            double factor) {
-    const tensors_of<T> only(&one, 1);
-    expects(update.rows() == one.size, "apply_update of ", update.rows(), " elements to ",
-            one.size);
-    expect_states("apply_update", only, 0);
-    each_chunk(ctx, only, [&](auto kernels, const auto& t, index_t first, index_t n) {
-      kernels.apply_update(t.value + first, update.data + first, n, 1 - t.rate * t.decay,
-                           t.rate * factor);
-    });
+    expect_apply_update(one, update);
+    each_chunk(ctx, tensors_of<T>(&one, 1),
+               [&](auto kernels, const auto& t, index_t first, index_t n) {
+                 kernels.apply_update(t.value + first, update.data + first, n, 1 - t.rate * t.decay,
+                                      t.rate * factor);
+               });
   }
 
   template <class Ctx, class T>
   static void squared_norms(Ctx& ctx, tensors_of<T> tensors, std::span<double> norms) {
-    expects(norms.size() == tensors.size(), "squared_norms of ", tensors.size(), " tensors into ",
-            norms.size(), " numbers");
+    expect_squared_norms(tensors, norms);
     const workspace::scope scope(ctx.workspace());
     const auto ends = chunk_ends(ctx, tensors);
     const index_t chunks = tensors.empty() ? 0 : ends[ends.rows() - 1];

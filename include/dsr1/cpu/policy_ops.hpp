@@ -19,10 +19,8 @@ struct cpu_policy {
   static void policy_rows(Ctx& ctx, view<const T, 2> logits, view<const T, 2> reference,
                           view<const std::int32_t, 1> actions, double inverse_temperature,
                           view<T, 1> log_probability, view<T, 1> entropy, view<T, 1> divergence) {
-    expect_policy_rows("policy_rows", logits, reference, actions, inverse_temperature);
-    for (const auto& out : {log_probability, entropy, divergence})
-      expects(out.rows() == logits.rows(), "policy_rows of ", extents_text(logits), " to ",
-              out.rows(), " results");
+    expect_policy_rows(logits, reference, actions, inverse_temperature, log_probability, entropy,
+                       divergence);
     for_each_row(ctx, logits, [&](auto instructions, index_t t) {
       log_probability[t] = entropy[t] = divergence[t] = 0;
       if (actions[t] < 0) return;
@@ -39,11 +37,8 @@ struct cpu_policy {
                                    view<const std::int32_t, 1> actions, double inverse_temperature,
                                    view<const T, 1> d_log_probability, view<const T, 1> d_entropy,
                                    view<const T, 1> d_divergence) {
-    expect_policy_rows("policy_gradient_rows", view<const T, 2>(logits), reference, actions,
-                       inverse_temperature);
-    for (const auto& in : {d_log_probability, d_entropy, d_divergence})
-      expects(in.rows() == logits.rows(), "policy_gradient_rows of ", extents_text(logits),
-              " with ", in.rows(), " slopes");
+    expect_policy_gradient_rows(logits, reference, actions, inverse_temperature, d_log_probability,
+                                d_entropy, d_divergence);
     const index_t n = logits.columns();
     for_each_row(ctx, view<const T, 2>(logits), [&](auto instructions, index_t t) {
       using kernels = simd::policy_kernels<decltype(instructions)>;

@@ -22,13 +22,7 @@ struct cpu_quant {
   template <class Ctx, class T>
   static void coded_matmul(Ctx& ctx, view<const T, 2> x, const row_groups& groups,
                            const coded_tensor& w, view<T, 2> y, view<const T, 2> bias = {}) {
-    expects(x.columns() == w.columns && y.columns() == w.rows && w.matrices == groups.count() &&
-                x.rows() == groups.rows() && y.rows() == groups.rows(),
-            "coded_matmul of ", extents_text(x), " by ", w.text(), " into ", extents_text(y),
-            " with ", groups.count(), " groups over ", groups.rows(), " rows");
-    expects(bias.data == nullptr || (bias.rows() == groups.count() && bias.columns() == w.rows),
-            "coded_matmul: the bias is ", extents_text(bias), ", expected [", groups.count(), ", ",
-            w.rows, "]");
+    expect_coded_matmul(x, groups, w, y, bias);
     const workspace::scope scope(ctx.workspace());
     const auto active = ctx.template take<index_t>(groups.count());
     index_t count = 0;
@@ -71,10 +65,8 @@ struct cpu_quant {
   template <class Ctx, class T>
   static void coded_rows(Ctx& ctx, const coded_tensor& w, view<const std::int32_t, 1> rows,
                          view<T, 2> y) {
-    expects(y.rows() == rows.rows() && y.columns() == w.columns, "coded_rows: ", rows.rows(),
-            " rows of ", w.text(), " into ", extents_text(y));
-    for (index_t i = 0; i < rows.rows(); ++i)
-      expects(rows[i] >= 0 && rows[i] < w.rows, "coded_rows: row ", rows[i], " of ", w.text());
+    expect_coded_rows(w, rows, y);
+    for (index_t i = 0; i < rows.rows(); ++i) expect_coded_row(w, rows[i]);
     const coded_row_finder find(w, 0);
     parallel_for(ctx, ceil_div(rows.rows(), 16), [&](index_t task, int) {
       for (index_t i = task * 16; i < std::min(task * 16 + 16, rows.rows()); ++i)

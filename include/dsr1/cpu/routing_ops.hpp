@@ -22,11 +22,9 @@ struct cpu_routing {
   template <class Ctx, class Gate, class T>
   static void route(Ctx& ctx, const Gate& gate, rows<T> logits, view<const T, 1> bias,
                     view<std::int32_t, 2> index, view<T, 2> weight) {
-    expects(index.rows() == logits.rows() && same_extents(index, weight), "route of ",
-            extents_text(logits), " into ", extents_text(index), " and ", extents_text(weight));
+    expect_route(logits, index, weight);
     for_each_token<T>(ctx, logits, [&](index_t t, std::span<T> scratch) {
-      for (const T v : row(logits, t))
-        expects(std::isfinite(v), "the router's logits of token ", t, " are not finite (", v, ")");
+      for (const T v : row(logits, t)) expect_finite_logit(t, v);
       gate.route(row(logits, t), all(bias), row(index, t), row(weight, t), scratch);
     });
   }
@@ -51,10 +49,7 @@ struct cpu_routing {
   static void affinities_backward(Ctx& ctx, const Gate& gate, rows<T> logits, rows<T> p, rows<T> dp,
                                   const row_groups& groups, std::type_identity_t<T> scale,
                                   view<T, 2> dlogits) {
-    expects(groups.rows() == logits.rows() && dp.rows() == groups.count() &&
-                dp.columns() == logits.columns(),
-            "affinities_backward of ", extents_text(logits), " with ", groups.count(),
-            " groups over ", groups.rows(), " rows and gradients ", extents_text(dp));
+    expect_affinities_backward(logits, dp, groups);
     const workspace::scope scope(ctx.workspace());
     const auto group_of = ctx.template take<std::int32_t>(logits.rows());
     for (index_t g = 0; g < groups.count(); ++g)
@@ -92,13 +87,12 @@ struct cpu_routing {
   template <class Ctx, class T>
   static void count_experts(Ctx&, index_table index, const row_groups& groups, view<T, 2> counts,
                             accumulate add) {
-    expects(counts.rows() == groups.count() && index.rows() == groups.rows(), "count_experts of ",
-            extents_text(index), " in ", groups.count(), " groups into ", extents_text(counts));
+    expect_count_experts(index, groups, counts);
     for (index_t g = 0; g < groups.count(); ++g) {
       if (add == accumulate::no) std::fill_n(counts.row(g), counts.columns(), T(0));
       for (index_t t = groups.begin(g); t < groups.end(g); ++t)
         for (const std::int32_t e : row(index, t)) {
-          expects_expert(t, e, counts.columns());
+          expect_expert(t, e, counts.columns());
           if (e >= 0) counts(g, e) += T(1);
         }
     }
@@ -107,7 +101,7 @@ struct cpu_routing {
   template <class Ctx, class T>
   static void limit_capacity(Ctx& ctx, index_table index, rows<T> weight, index_t capacity,
                              drop_rule rule, view<std::int32_t, 2> kept) {
-    expects(capacity >= 1, "an expert capacity of ", capacity, " tokens, expected at least 1");
+    expect_limit_capacity(capacity);
     const index_t k = index.columns(), choices = index.rows() * k;
     const workspace::scope scope(ctx.workspace());
     // All choices in order of expert; inside an expert, best first.
@@ -133,12 +127,11 @@ struct cpu_routing {
   template <class Ctx>
   static void sort_by_expert(Ctx&, index_table index, std::span<index_t> ends,
                              view<std::int32_t, 1> order, view<std::int32_t, 2> slots) {
-    expects(order.rows() >= index.size() && same_extents(index, slots), "sort_by_expert of ",
-            extents_text(index), " into ", extents_text(order), " and ", extents_text(slots));
+    expect_sort_by_expert(index, order, slots);
     std::fill(ends.begin(), ends.end(), index_t{0});
     for (index_t t = 0; t < index.rows(); ++t)
       for (const std::int32_t e : row(index, t)) {
-        expects_expert(t, e, static_cast<index_t>(ends.size()));
+        expect_expert(t, e, static_cast<index_t>(ends.size()));
         if (e >= 0) ++ends[static_cast<std::size_t>(e)];
       }
     index_t begin = 0;
@@ -157,10 +150,6 @@ struct cpu_routing {
   }
 
  private:
-  static void expects_expert(index_t token, std::int32_t expert, index_t experts) {
-    expects(expert < experts, "token ", token, " chose expert ", expert, ", expected at most ",
-            experts - 1);
-  }
   template <class T>
   static std::span<T> row(const view<T, 2>& v, index_t t) {
     return {v.row(t), static_cast<std::size_t>(v.columns())};

@@ -17,8 +17,7 @@ struct cpu_rows {
 
   template <class Ctx, class T>
   static void gather_rows(Ctx& ctx, view<const T, 2> x, ids rows, view<T, 2> y) {
-    expects(rows.rows() == y.rows() && x.columns() == y.columns(), "gather_rows of ", rows.rows(),
-            " rows from ", extents_text(x), " into ", extents_text(y));
+    expect_gather_rows(x, rows, y);
     parallel_rows(ctx, y.rows(), y.columns(), [&](index_t first, index_t count) {
       for (index_t i = first; i < first + count; ++i) {
         if (rows[i] < 0)
@@ -32,8 +31,7 @@ struct cpu_rows {
   /// Cut by columns, not rows: rows may repeat, and each sum must keep the order of i.
   template <class Ctx, class T>
   static void scatter_add_rows(Ctx& ctx, view<const T, 2> y, ids rows, view<T, 2> x) {
-    expects(rows.rows() == y.rows() && x.columns() == y.columns(), "scatter_add_rows of ",
-            extents_text(y), " at ", rows.rows(), " rows into ", extents_text(x));
+    expect_scatter_add_rows(y, rows, x);
     constexpr index_t width = 64;
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
@@ -48,10 +46,7 @@ struct cpu_rows {
   template <class Ctx, class T>
   static void combine_rows(Ctx& ctx, view<const T, 2> x, slot_table slots, view<const T, 2> weights,
                            view<T, 2> y) {
-    expects(slots.rows() == y.rows() && x.columns() == y.columns() &&
-                (weights.data == nullptr || same_extents(weights, slots)),
-            "combine_rows of ", extents_text(x), " by slots ", extents_text(slots), " into ",
-            extents_text(y));
+    expect_combine_rows(x, slots, weights, y);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
       parallel_rows(ctx, y.rows(), y.columns() * slots.columns(),
@@ -74,10 +69,7 @@ struct cpu_rows {
   static void combine_rows_backward(Ctx& ctx, view<const T, 2> dy, view<const T, 2> x,
                                     slot_table slots, view<const T, 2> weights, view<T, 2> dx,
                                     view<T, 2> dweights) {
-    expects(slots.rows() == dy.rows() && x.columns() == dy.columns() && same_extents(x, dx) &&
-                same_extents(weights, slots) && same_extents(weights, dweights),
-            "combine_rows_backward of ", extents_text(dy), " by slots ", extents_text(slots),
-            " and weights ", extents_text(weights), " for x ", extents_text(x));
+    expect_combine_rows_backward(dy, x, slots, weights, dx, dweights);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
       parallel_rows(ctx, dy.rows(), dy.columns() * slots.columns(),

@@ -51,7 +51,7 @@ struct cpu_tensor {
 
   template <class Ctx, class T>
   static void copy(Ctx& ctx, view<const T, 2> from, view<T, 2> to) {
-    expects(same_extents(from, to), "copy of ", extents_text(from), " to ", extents_text(to));
+    expect_copy(from, to);
     parallel_rows(ctx, from.rows(), from.columns(), [&](index_t first, index_t count) {
       for (index_t r = first; r < first + count; ++r)
         std::copy_n(from.row(r), from.columns(), to.row(r));
@@ -60,7 +60,7 @@ struct cpu_tensor {
 
   template <class Ctx, class T>
   static void add(Ctx& ctx, view<const T, 2> x, view<T, 2> y) {
-    expects(same_extents(x, y), "add of ", extents_text(x), " to ", extents_text(y));
+    expect_add(x, y);
     simd::dispatch<T>(ctx.device().instructions(), [&](auto instructions) {
       using kernels = simd::row_kernels<decltype(instructions)>;
       parallel_rows(ctx, x.rows(), x.columns(), [&](index_t first, index_t count) {
@@ -79,7 +79,7 @@ struct cpu_tensor {
 
   template <class Ctx, class T>
   static double dot(Ctx&, view<const T, 1> x, view<const T, 1> y) {
-    expects(x.rows() == y.rows(), "dot of ", x.rows(), " by ", y.rows(), " elements");
+    expect_dot(x, y);
     double sum = 0;
     for (index_t i = 0; i < x.rows(); ++i)
       sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);

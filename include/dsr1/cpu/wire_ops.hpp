@@ -17,9 +17,7 @@ struct cpu_wire {
   template <class Ctx, class T>
   static void wire_pack(Ctx& ctx, const wire_format& f, view<const T, 2> x, view<T, 2> residual,
                         const random_stream& random, std::uint64_t first, view<std::byte, 2> to) {
-    expect_wire_bytes("wire_pack", f, x, to);
-    expects(residual.data == nullptr || same_extents(x, residual), "wire_pack: the residual is ",
-            extents_text(residual), ", expected ", extents_text(x), " as the numbers");
+    expect_wire_pack(f, x, residual, to);
     const index_t n = x.columns();
     each_block<T>(ctx, f, x.rows(), n, [&](auto kernels, index_t r, index_t b, index_t count) {
       const std::uint64_t draw =

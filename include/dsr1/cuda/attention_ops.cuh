@@ -46,17 +46,7 @@ struct cuda_attention {
   static void rotate(Ctx& ctx, view<T, 2> x, index_t head_dim, rope_layout layout,
                      view<const T, 2> cosine, view<const T, 2> sine,
                      const sequence_layout& sequences, bool inverse) {
-    expects(head_dim > 0 && head_dim % 2 == 0 && x.columns() % head_dim == 0 &&
-                cosine.columns() >= head_dim / 2 && same_extents(cosine, sine),
-            "rotate of ", extents_text(x), " by tables ", extents_text(cosine), " and ",
-            extents_text(sine), " in heads of ", head_dim);
-    expects_cover(sequences, x.rows());
-    for (index_t i = 0; i < sequences.count(); ++i) {
-      const sequence s = sequences[i];
-      const index_t beyond = std::max<index_t>(0, cosine.rows() - s.position);
-      expects(s.length <= beyond, "position ", s.position + beyond, " of row ", s.begin + beyond,
-              " is beyond the rotation table of ", cosine.rows(), " positions");
-    }
+    expect_rotate(x, head_dim, cosine, sine, sequences);
     const workspace::scope scope(ctx.workspace());
     cuda_kernels::attention_run last;
     const auto runs = runs_on_device(ctx, sequences, 1, last);
@@ -67,15 +57,7 @@ struct cuda_attention {
   template <class Ctx, class T>
   static void store_cache(Ctx& ctx, view<const T, 2> x, const sequence_layout& sequences,
                           index_t ring, view<T, 2> cache) {
-    expects(ring > 0 && x.columns() == cache.columns(), "store_cache of ", extents_text(x),
-            " into a ring of ", ring, " rows of ", extents_text(cache));
-    for (index_t i = 0; i < sequences.count(); ++i)
-      expects(sequences[i].length <= ring, "sequence ", i, " stores ", sequences[i].length,
-              " rows at once in a ring of ", ring);
-    expects_cover(sequences, x.rows());
-    for (index_t i = 0; i < sequences.count(); ++i)
-      expects(sequences[i].length == 0 || sequences[i].slot < cache.rows() / ring, "cache slot ",
-              sequences[i].slot, " is beyond the ", cache.rows() / ring, " slots of the cache");
+    expect_store_cache(x, sequences, ring, cache);
     const workspace::scope scope(ctx.workspace());
     cuda_kernels::attention_run last;
     const auto runs = runs_on_device(ctx, sequences, 1, last);
@@ -96,14 +78,7 @@ struct cuda_attention {
                                  const sequence_layout& sequences, view<const T, 2> y,
                                  view<const T, 2> lse, view<const T, 2> dy, view<T, 2> dq,
                                  view<T, 2> dk, view<T, 2> dv, view<T, 1> dsinks, accumulate add) {
-    expects(kv.ring == 0, "attention_backward from a cache; train without one");
-    expect_attention<T>(e, q, kv, sinks, sequences, y, lse);
-    expects(same_extents(y, dy) && same_extents(q, dq) && same_extents(kv.keys, dk) &&
-                same_extents(kv.values, dv) && (!sinks.data || same_extents(sinks, dsinks)),
-            "attention_backward of q ", extents_text(q), ", k ", extents_text(kv.keys), ", v ",
-            extents_text(kv.values), ", y ", extents_text(y), ": dy ", extents_text(dy), ", dq ",
-            extents_text(dq), ", dk ", extents_text(dk), ", dv ", extents_text(dv), ", dsinks ",
-            extents_text(dsinks));
+    expect_attention_backward(e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv, dsinks);
     attention_gradient(ctx, e, q, kv, sinks, sequences, y, lse, dy, dq, dk, dv, dsinks, add);
   }
 };

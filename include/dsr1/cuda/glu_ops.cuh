@@ -64,8 +64,7 @@ __global__ void gated_unit_backward(glu_numbers<T> f, view<const T, 2> dy, view<
 struct cuda_glu {
   template <class Ctx, class T>
   static void gated_unit(Ctx& ctx, const glu& f, view<const T, 2> x, view<T, 2> y) {
-    expects(x.rows() == y.rows() && x.columns() == 2 * y.columns(), "gated_unit of ",
-            extents_text(x), " into ", extents_text(y), ", expected twice as many columns");
+    expect_gated_unit(x, y);
     launch_each(ctx, "gated_unit", y.size(),
                 in_pairs(x) ? cuda_kernels::gated_unit<T, cuda_kernels::aligned_glu_pair<T>>
                             : cuda_kernels::gated_unit<T, cuda_kernels::glu_pair<T>>,
@@ -75,8 +74,7 @@ struct cuda_glu {
   template <class Ctx, class T>
   static void gated_unit_backward(Ctx& ctx, const glu& f, view<const T, 2> dy, view<const T, 2> x,
                                   view<T, 2> dx) {
-    expects(same_extents(x, dx) && x.rows() == dy.rows() && x.columns() == 2 * dy.columns(),
-            "gated_unit_backward of ", extents_text(dy), " for x ", extents_text(x));
+    expect_gated_unit_backward(dy, x, dx);
     launch_each(ctx, "gated_unit_backward", dy.size(),
                 in_pairs(x) && in_pairs(view<const T, 2>(dx))
                     ? cuda_kernels::gated_unit_backward<T, cuda_kernels::aligned_glu_pair<T>>

@@ -247,10 +247,7 @@ struct cuda_linear {
   template <class Ctx, class T>
   static void matmul(Ctx& ctx, matrix<const T> a, matrix<const T> b, view<T, 2> c,
                      accumulate add = accumulate::no, view<const T, 1> bias = {}) {
-    expects(a.columns == b.rows && c.rows() == a.rows && c.columns() == b.columns, "matmul of [",
-            a.rows, ", ", a.columns, "] by [", b.rows, ", ", b.columns, "] into ", extents_text(c));
-    expects(bias.data == nullptr || bias.rows() == c.columns(), "matmul: the bias has ",
-            bias.rows(), " elements, the result has ", c.columns(), " columns");
+    expect_matmul(a, b, c, bias);
     if (c.empty()) return;
     if (product_library* library = ctx.device().products();
         library != nullptr && a.columns > 0 &&
@@ -270,7 +267,7 @@ struct cuda_linear {
   /// y (+)= the sum of the rows of x.
   template <class Ctx, class T>
   static void column_sum(Ctx& ctx, view<const T, 2> x, view<T, 1> y, accumulate add) {
-    expects(x.columns() == y.rows(), "column_sum of ", extents_text(x), " into ", extents_text(y));
+    expect_column_sum(x, y);
     const index_t ends[] = {x.rows()};
     grouped_column_sum(ctx, x, row_groups(ends), y.reshaped(index_t{1}, y.rows()), add);
   }
@@ -280,15 +277,8 @@ struct cuda_linear {
   static void m_grouped_matmul(Ctx& ctx, view<const T, 2> a, const row_groups& groups,
                                view<const T, 3> b, bool transpose_b, view<T, 2> c,
                                view<const T, 2> bias = {}) {
-    const index_t inner = b.extents[transpose_b ? 2 : 1], outer = b.extents[transpose_b ? 1 : 2];
-    expects(a.columns() == inner && c.columns() == outer && b.extents[0] == groups.count() &&
-                a.rows() == groups.rows() && c.rows() == groups.rows(),
-            "m_grouped_matmul of ", extents_text(a), " by ", extents_text(b),
-            transpose_b ? " transposed" : "", " into ", extents_text(c), " with ", groups.count(),
-            " groups over ", groups.rows(), " rows");
-    expects(bias.data == nullptr || (bias.rows() == groups.count() && bias.columns() == outer),
-            "m_grouped_matmul: the bias is ", extents_text(bias), ", expected [", groups.count(),
-            ", ", outer, "]");
+    expect_m_grouped_matmul(a, groups, b, transpose_b, c, bias);
+    const index_t outer = c.columns();
     if (c.empty()) return;
     index_t active = 0;
     for (index_t g = 0; g < groups.count(); ++g) active += groups.length(g) > 0;
@@ -304,11 +294,7 @@ struct cuda_linear {
   template <class Ctx, class T>
   static void k_grouped_matmul(Ctx& ctx, view<const T, 2> a, view<const T, 2> b,
                                const row_groups& groups, view<T, 3> c, accumulate add) {
-    expects(c.extents[0] == groups.count() && c.extents[1] == a.columns() &&
-                c.extents[2] == b.columns() && a.rows() == groups.rows() &&
-                b.rows() == groups.rows(),
-            "k_grouped_matmul of ", extents_text(a), " by ", extents_text(b), " into ",
-            extents_text(c), " with ", groups.count(), " groups over ", groups.rows(), " rows");
+    expect_k_grouped_matmul(a, b, groups, c);
     if (c.empty()) return;
     with_tile<T>(a.columns(), b.columns(), groups.count(), [&](auto tile) {
       const workspace::scope scope(ctx.workspace());
@@ -323,9 +309,7 @@ struct cuda_linear {
   template <class Ctx, class T>
   static void grouped_column_sum(Ctx& ctx, view<const T, 2> x, const row_groups& groups,
                                  view<T, 2> y, accumulate add) {
-    expects(y.rows() == groups.count() && y.columns() == x.columns() && x.rows() == groups.rows(),
-            "grouped_column_sum of ", extents_text(x), " into ", extents_text(y), " with ",
-            groups.count(), " groups over ", groups.rows(), " rows");
+    expect_grouped_column_sum(x, groups, y);
     using namespace cuda_kernels;
     if (y.empty()) return;
     const workspace::scope scope(ctx.workspace());

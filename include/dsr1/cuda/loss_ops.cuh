@@ -77,8 +77,7 @@ struct cuda_loss {
   template <class Ctx, class T>
   static void cross_entropy_rows(Ctx& ctx, view<T, 2> logits, view<const std::int32_t, 1> targets,
                                  double scale, double z, logits_become become, view<T, 1> loss) {
-    expects(targets.rows() == logits.rows() && loss.rows() == logits.rows(),
-            "cross_entropy_rows of ", extents_text(logits), " with ", targets.rows(), " targets");
+    expect_cross_entropy_rows(logits, targets, loss);
     launch(ctx, "cross_entropy_rows", logits.rows(), cuda_kernels::loss_block,
            cuda_kernels::cross_entropy_rows<T>, logits, targets, scale, z,
            become == logits_become::gradient, loss);

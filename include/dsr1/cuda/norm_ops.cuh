@@ -110,10 +110,7 @@ struct cuda_norm {
   template <class Ctx, class T>
   static void rms_norm(Ctx& ctx, view<const T, 2> x, view<const T, 1> weight, double eps,
                        norm_rounding rounding, view<T, 2> y, view<T, 1> inverse) {
-    expects(same_extents(x, y) && inverse.rows() == x.rows(), "rms_norm of ", extents_text(x),
-            " into ", extents_text(y), " and ", extents_text(inverse));
-    expects(weight.data == nullptr || weight.rows() == x.columns(), "rms_norm: the weight is ",
-            extents_text(weight), " for x ", extents_text(x));
+    expect_rms_norm(x, weight, y, inverse);
     const bool narrow = x.columns() <= cuda_kernels::norm_warp_columns;
     launch(ctx, "rms_norm", blocks(x.rows(), narrow), cuda_block,
            narrow ? cuda_kernels::rms_norm<warp_size, T> : cuda_kernels::rms_norm<cuda_block, T>, x,
@@ -124,13 +121,7 @@ struct cuda_norm {
   static void rms_norm_backward(Ctx& ctx, view<const T, 2> dy, view<const T, 2> x,
                                 view<const T, 1> weight, view<const T, 1> inverse, view<T, 2> dx,
                                 view<T, 1> dweight, accumulate add) {
-    expects(same_extents(dy, x) && same_extents(dx, x) && inverse.rows() == x.rows(),
-            "rms_norm_backward of ", extents_text(dy), " for x ", extents_text(x), ", inverse ",
-            extents_text(inverse));
-    expects(
-        weight.data == nullptr || (weight.rows() == x.columns() && same_extents(weight, dweight)),
-        "rms_norm_backward: the weight is ", extents_text(weight), ", its gradient ",
-        extents_text(dweight), " for x ", extents_text(x));
+    expect_rms_norm_backward(dy, x, weight, inverse, dx, dweight);
     const index_t n = x.columns();
     const bool narrow = n <= cuda_kernels::norm_warp_columns;
     // Enough chunks to fill a large device, and no more: each writes a row of sums. By the number

@@ -181,9 +181,7 @@ struct cuda_optimizer {
   template <class Ctx, class T>
   static void muon_momentum(Ctx& ctx, const optimizer_tensor<T>& one, const muon_numbers& a,
                             view<T, 1> update) {
-    expects(update.rows() == one.size, "muon_momentum of ", one.size, " elements into ",
-            update.rows());
-    expect_states("muon_momentum", tensors_of<T>(&one, 1), 1);
+    expect_muon_momentum(one, update);
     launch_each(ctx, "muon_momentum", one.size, cuda_kernels::muon_momentum<T>, one.gradient,
                 one.state[0], a, update);
   }
@@ -191,17 +189,14 @@ struct cuda_optimizer {
   template <class Ctx, class T>
   static void apply_update(Ctx& ctx, const optimizer_tensor<T>& one, view<const T, 1> update,
                            double factor) {
-    expects(update.rows() == one.size, "apply_update of ", update.rows(), " elements to ",
-            one.size);
-    expect_states("apply_update", tensors_of<T>(&one, 1), 0);
+    expect_apply_update(one, update);
     launch_each(ctx, "apply_update", one.size, cuda_kernels::apply_update<T>, one.value, update,
                 static_cast<T>(1 - one.rate * one.decay), static_cast<T>(-one.rate * factor));
   }
 
   template <class Ctx, class T>
   static void squared_norms(Ctx& ctx, tensors_of<T> tensors, std::span<double> norms) {
-    expects(norms.size() == tensors.size(), "squared_norms of ", tensors.size(), " tensors into ",
-            norms.size(), " numbers");
+    expect_squared_norms(tensors, norms);
     with_table(ctx, tensors, [&](const auto& table, index_t chunks) {
       const auto parts = ctx.template take<double>(chunks);
       const auto sums = ctx.template take<double>(static_cast<index_t>(norms.size()));

@@ -156,10 +156,8 @@ struct cuda_policy {
   static void policy_rows(Ctx& ctx, view<const T, 2> logits, view<const T, 2> reference,
                           view<const std::int32_t, 1> actions, double inverse_temperature,
                           view<T, 1> log_probability, view<T, 1> entropy, view<T, 1> divergence) {
-    expect_policy_rows("policy_rows", logits, reference, actions, inverse_temperature);
-    for (const auto& out : {log_probability, entropy, divergence})
-      expects(out.rows() == logits.rows(), "policy_rows of ", extents_text(logits), " to ",
-              out.rows(), " results");
+    expect_policy_rows(logits, reference, actions, inverse_temperature, log_probability, entropy,
+                       divergence);
     launch(ctx, "policy_rows", logits.rows(), cuda_kernels::policy_block,
            reference.rows() > 0 ? cuda_kernels::policy_rows<true, T>
                                 : cuda_kernels::policy_rows<false, T>,
@@ -172,11 +170,8 @@ struct cuda_policy {
                                    view<const std::int32_t, 1> actions, double inverse_temperature,
                                    view<const T, 1> d_log_probability, view<const T, 1> d_entropy,
                                    view<const T, 1> d_divergence) {
-    expect_policy_rows("policy_gradient_rows", view<const T, 2>(logits), reference, actions,
-                       inverse_temperature);
-    for (const auto& in : {d_log_probability, d_entropy, d_divergence})
-      expects(in.rows() == logits.rows(), "policy_gradient_rows of ", extents_text(logits),
-              " with ", in.rows(), " slopes");
+    expect_policy_gradient_rows(logits, reference, actions, inverse_temperature, d_log_probability,
+                                d_entropy, d_divergence);
     launch(ctx, "policy_gradient_rows", logits.rows(), cuda_kernels::policy_block,
            reference.rows() > 0 ? cuda_kernels::policy_gradient_rows<true, T>
                                 : cuda_kernels::policy_gradient_rows<false, T>,

@@ -170,13 +170,7 @@ struct cuda_quant {
   template <class Ctx, class T>
   static void coded_matmul(Ctx& ctx, view<const T, 2> x, const row_groups& groups,
                            const coded_tensor& w, view<T, 2> y, view<const T, 2> bias = {}) {
-    expects(x.columns() == w.columns && y.columns() == w.rows && w.matrices == groups.count() &&
-                x.rows() == groups.rows() && y.rows() == groups.rows(),
-            "coded_matmul of ", extents_text(x), " by ", w.text(), " into ", extents_text(y),
-            " with ", groups.count(), " groups over ", groups.rows(), " rows");
-    expects(bias.data == nullptr || (bias.rows() == groups.count() && bias.columns() == w.rows),
-            "coded_matmul: the bias is ", extents_text(bias), ", expected [", groups.count(), ", ",
-            w.rows, "]");
+    expect_coded_matmul(x, groups, w, y, bias);
     if (y.empty()) return;
     const device_coded there(w, ctx.device().number());
     const workspace::scope scope(ctx.workspace());
@@ -199,8 +193,7 @@ struct cuda_quant {
   template <class Ctx, class T>
   static void coded_rows(Ctx& ctx, const coded_tensor& w, view<const std::int32_t, 1> rows,
                          view<T, 2> y) {
-    expects(y.rows() == rows.rows() && y.columns() == w.columns, "coded_rows: ", rows.rows(),
-            " rows of ", w.text(), " into ", extents_text(y));
+    expect_coded_rows(w, rows, y);
     if (rows.rows() == 0) return;
     const device_coded there(w, ctx.device().number());
     const workspace::scope scope(ctx.workspace());
@@ -215,7 +208,7 @@ struct cuda_quant {
     if (first_wrong == std::numeric_limits<int>::max()) return;
     std::int32_t row = 0;
     receive(ctx, rows.row(first_wrong), row);
-    expects(false, "coded_rows: row ", row, " of ", w.text());
+    expect_coded_row(w, row);
   }
 
  private:

@@ -3,7 +3,6 @@
 // Routing on a CUDA device: gates over all tokens, counting, sorting by expert.
 #pragma once
 
-#include <cmath>
 #include <vector>
 
 #include <dsr1/backend/routing_ops.hpp>
@@ -26,8 +25,7 @@ struct cuda_routing {
   template <class Ctx, class Gate, class T>
   static void route(Ctx& ctx, const Gate& gate, rows<T> logits, view<const T, 1> bias,
                     view<std::int32_t, 2> index, view<T, 2> weight) {
-    expects(index.rows() == logits.rows() && same_extents(index, weight), "route of ",
-            extents_text(logits), " into ", extents_text(index), " and ", extents_text(weight));
+    expect_route(logits, index, weight);
     if (logits.rows() == 0) return;
     const workspace::scope scope(ctx.workspace());
     const auto wrong = nothing_wrong(ctx, 1);
@@ -42,9 +40,7 @@ struct cuda_routing {
     if (token == cuda_kernels::none_wrong) return;
     std::vector<T> host(static_cast<std::size_t>(logits.columns()));
     cuda_tensor::download(ctx, view<const T, 1>(logits.row(token), logits.columns()), host.data());
-    for (const T v : host)
-      expects(std::isfinite(v), "the router's logits of token ", token, " are not finite (", v,
-              ")");
+    for (const T v : host) expect_finite_logit<T>(token, v);
   }
 
   template <class Ctx, class Gate, class T>
@@ -73,10 +69,7 @@ struct cuda_routing {
   static void affinities_backward(Ctx& ctx, const Gate& gate, rows<T> logits, rows<T> p, rows<T> dp,
                                   const row_groups& groups, std::type_identity_t<T> scale,
                                   view<T, 2> dlogits) {
-    expects(groups.rows() == logits.rows() && dp.rows() == groups.count() &&
-                dp.columns() == logits.columns(),
-            "affinities_backward of ", extents_text(logits), " with ", groups.count(),
-            " groups over ", groups.rows(), " rows and gradients ", extents_text(dp));
+    expect_affinities_backward(logits, dp, groups);
     const workspace::scope scope(ctx.workspace());
     const auto ends = ends_on_device(ctx, groups);
     const auto scaled = ctx.template take<T>(dp.rows(), dp.columns());
@@ -106,8 +99,7 @@ struct cuda_routing {
   template <class Ctx, class T>
   static void count_experts(Ctx& ctx, index_table index, const row_groups& groups,
                             view<T, 2> counts, accumulate add) {
-    expects(counts.rows() == groups.count() && index.rows() == groups.rows(), "count_experts of ",
-            extents_text(index), " in ", groups.count(), " groups into ", extents_text(counts));
+    expect_count_experts(index, groups, counts);
     const workspace::scope scope(ctx.workspace());
     const auto ends = ends_on_device(ctx, groups);
     const auto wrong = nothing_wrong(ctx, 1);
@@ -120,13 +112,13 @@ struct cuda_routing {
                 add == accumulate::yes);
     std::uint32_t choice = 0;
     cuda_tensor::download(ctx, view<const std::uint32_t, 1>(wrong), &choice);
-    expects_experts(ctx, index, choice, counts.columns());
+    expect_experts(ctx, index, choice, counts.columns());
   }
 
   template <class Ctx, class T>
   static void limit_capacity(Ctx& ctx, index_table index, rows<T> weight, index_t capacity,
                              drop_rule rule, view<std::int32_t, 2> kept) {
-    expects(capacity >= 1, "an expert capacity of ", capacity, " tokens, expected at least 1");
+    expect_limit_capacity(capacity);
     const workspace::scope scope(ctx.workspace());
     const auto sorted = sort_rows(ctx, "limit_capacity", index.size(),
                                   cuda_kernels::hashed_expert_of{index}, hashed_keys);
@@ -141,8 +133,7 @@ struct cuda_routing {
   template <class Ctx>
   static void sort_by_expert(Ctx& ctx, index_table index, std::span<index_t> ends,
                              view<std::int32_t, 1> order, view<std::int32_t, 2> slots) {
-    expects(order.rows() >= index.size() && same_extents(index, slots), "sort_by_expert of ",
-            extents_text(index), " into ", extents_text(order), " and ", extents_text(slots));
+    expect_sort_by_expert(index, order, slots);
     const auto experts = static_cast<index_t>(ends.size());
     const workspace::scope scope(ctx.workspace());
     // One array, so that one copy brings both to the host: the first wrong choice, then the ends.
@@ -154,7 +145,7 @@ struct cuda_routing {
                   cuda_kernels::place_token{order, slots}, device_ends);
     std::vector<std::uint32_t> host(static_cast<std::size_t>(experts + 1));
     cuda_tensor::download(ctx, view<const std::uint32_t, 1>(answer), host.data());
-    expects_experts(ctx, index, host[0], experts);
+    expect_experts(ctx, index, host[0], experts);
     std::copy(host.begin() + 1, host.end(), ends.begin());
   }
 
@@ -181,13 +172,13 @@ struct cuda_routing {
   }
 
   template <class Ctx>
-  static void expects_experts(Ctx& ctx, index_table index, std::uint32_t wrong, index_t experts) {
+  static void expect_experts(Ctx& ctx, index_table index, std::uint32_t wrong, index_t experts) {
     if (wrong == cuda_kernels::none_wrong) return;
     const index_t token = wrong / index.columns();
     std::int32_t expert = 0;
     cuda_tensor::download(
         ctx, view<const std::int32_t, 1>(index.row(token) + wrong % index.columns(), 1), &expert);
-    expects(false, "token ", token, " chose expert ", expert, ", expected at most ", experts - 1);
+    expect_expert(token, expert, experts);
   }
 
   template <class Ctx>

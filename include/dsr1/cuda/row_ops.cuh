@@ -207,8 +207,7 @@ struct cuda_rows {
 
   template <class Ctx, class T>
   static void gather_rows(Ctx& ctx, view<const T, 2> x, ids rows, view<T, 2> y) {
-    expects(rows.rows() == y.rows() && x.columns() == y.columns(), "gather_rows of ", rows.rows(),
-            " rows from ", extents_text(x), " into ", extents_text(y));
+    expect_gather_rows(x, rows, y);
     launch(ctx, "gather_rows", tiles(y), cuda_kernels::row_threads,
            aligned(x, y) ? cuda_kernels::gather_rows<T, true> : cuda_kernels::gather_rows<T, false>,
            x, rows, y);
@@ -217,8 +216,7 @@ struct cuda_rows {
   /// Sorts the sources by target in the workspace.
   template <class Ctx, class T>
   static void scatter_add_rows(Ctx& ctx, view<const T, 2> y, ids rows, view<T, 2> x) {
-    expects(rows.rows() == y.rows() && x.columns() == y.columns(), "scatter_add_rows of ",
-            extents_text(y), " at ", rows.rows(), " rows into ", extents_text(x));
+    expect_scatter_add_rows(y, rows, x);
     const workspace::scope scope(ctx.workspace());
     const auto sorted = sort_rows(ctx, "scatter_add_rows", rows.rows(),
                                   cuda_kernels::hashed_target_of{rows}, hashed_keys);
@@ -232,10 +230,7 @@ struct cuda_rows {
   template <class Ctx, class T>
   static void combine_rows(Ctx& ctx, view<const T, 2> x, slot_table slots, view<const T, 2> weights,
                            view<T, 2> y) {
-    expects(slots.rows() == y.rows() && x.columns() == y.columns() &&
-                (weights.data == nullptr || same_extents(weights, slots)),
-            "combine_rows of ", extents_text(x), " by slots ", extents_text(slots), " into ",
-            extents_text(y));
+    expect_combine_rows(x, slots, weights, y);
     launch(
         ctx, "combine_rows", tiles(y), cuda_kernels::row_threads,
         aligned(x, y) ? cuda_kernels::combine_rows<T, true> : cuda_kernels::combine_rows<T, false>,
@@ -246,10 +241,7 @@ struct cuda_rows {
   static void combine_rows_backward(Ctx& ctx, view<const T, 2> dy, view<const T, 2> x,
                                     slot_table slots, view<const T, 2> weights, view<T, 2> dx,
                                     view<T, 2> dweights) {
-    expects(slots.rows() == dy.rows() && x.columns() == dy.columns() && same_extents(x, dx) &&
-                same_extents(weights, slots) && same_extents(weights, dweights),
-            "combine_rows_backward of ", extents_text(dy), " by slots ", extents_text(slots),
-            " and weights ", extents_text(weights), " for x ", extents_text(x));
+    expect_combine_rows_backward(dy, x, slots, weights, dx, dweights);
     launch(ctx, "combine_rows_backward", slots.size(), cuda_kernels::row_threads,
            aligned(dy, x, dx) ? cuda_kernels::combine_rows_backward<T, true>
                               : cuda_kernels::combine_rows_backward<T, false>,

@@ -83,13 +83,13 @@ struct cuda_tensor {
 
   template <class Ctx, class T>
   static void copy(Ctx& ctx, view<const T, 2> from, view<T, 2> to) {
-    expects(same_extents(from, to), "copy of ", extents_text(from), " to ", extents_text(to));
+    expect_copy(from, to);
     launch_each(ctx, "copy", from.size(), cuda_kernels::copy<T>, from, to);
   }
 
   template <class Ctx, class T>
   static void add(Ctx& ctx, view<const T, 2> x, view<T, 2> y) {
-    expects(same_extents(x, y), "add of ", extents_text(x), " to ", extents_text(y));
+    expect_add(x, y);
     launch_each(ctx, "add", x.size(), cuda_kernels::add<T>, x, y);
   }
 
@@ -100,7 +100,7 @@ struct cuda_tensor {
 
   template <class Ctx, class T>
   static double dot(Ctx& ctx, view<const T, 1> x, view<const T, 1> y) {
-    expects(x.rows() == y.rows(), "dot of ", x.rows(), " by ", y.rows(), " elements");
+    expect_dot(x, y);
     workspace::scope scope(ctx.workspace());
     const auto parts = ctx.template take<double>(ceil_div(x.rows(), cuda_kernels::dot_part));
     launch(ctx, "dot", parts.rows(), cuda_block, cuda_kernels::dot_parts<T>, x, y, parts);
