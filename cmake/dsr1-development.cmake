@@ -10,7 +10,8 @@ if(PROJECT_IS_TOP_LEVEL)
   if(ccache AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     # Paths count from the project's folder: a second checkout finds what the first compiled.
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${ccache})
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+        CCACHE_SLOPPINESS=pch_defines,time_macros ${ccache})  # without, nothing with precompiled headers is kept
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
   endif()
 endif()
