@@ -69,6 +69,7 @@ json decode_row(bench::session& s, const options& o, index_t depth, index_t batc
   std::vector<double> wall, cpu;
   s.decode(depth, batch, 1);  // reads what comes before, outside of what is counted
   bench::reading sum;
+  s.expert_counts();
   for (int i = -o.warmup; i < o.repeats; ++i) {
     bench::counting_cpu::total = {};
     const duration d = s.decode(depth, batch, o.decode);
@@ -99,6 +100,10 @@ json decode_row(bench::session& s, const options& o, index_t depth, index_t batc
               {"read_GB_per_s", rate},
               {"of_read_best", rate / memory.read},
               {"of_read_median", rate / memory.read_median}};
+  if (const auto n = s.expert_counts(); n.uses > 0) {
+    row["expert_hits"] = static_cast<double>(n.hits) / static_cast<double>(n.uses);
+    row["experts_copied_per_step"] = static_cast<double>(n.copied) / steps / (o.repeats + o.warmup);
+  }
   if (sum.grouped > 0) {
     row["experts_chosen_per_layer"] = static_cast<double>(sum.expert_rows) / calls;
     row["experts_read_per_layer"] = static_cast<double>(sum.experts) / calls;
@@ -135,6 +140,9 @@ void print(const json& all) {
       std::printf("; %.1f experts chosen, %.1f read per layer and step",
                   r["experts_chosen_per_layer"].get<double>(),
                   r["experts_read_per_layer"].get<double>());
+    if (r.contains("expert_hits"))
+      std::printf("; %.0f %% of them have a copy, %.2f are copied a step",
+                  100 * r["expert_hits"].get<double>(), r["experts_copied_per_step"].get<double>());
     std::printf("\n");
   }
 }
@@ -212,6 +220,11 @@ int main(int argc, char** argv) try {
   app.add_option("--threads", o.threads, "0: all")->check(CLI::NonNegativeNumber);
   app.add_flag("--int8-activations", o.int8_activations,
                "products with weights of 4 and 8 bits round activations to 8 bits");
+  app.add_option("--experts", o.experts, "where their codes lie: device, host or file")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, residence>{
+          {"device", residence::device}, {"host", residence::host}, {"file", residence::file}}));
+  app.add_option("--expert-memory", o.expert_memory, "bytes for copies of experts, as 500M or 4G")
+      ->transform(CLI::AsSizeValue(false));
   app.add_option("--prefill", o.prefill, "tokens, 0: not")->capture_default_str();
   app.add_option("--chunk", o.chunk, "most tokens of a call")->capture_default_str();
   app.add_option("--decode", o.decode, "tokens")->capture_default_str();

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include <dsr1/model/decoder.hpp>
 #include <dsr1/model/families.hpp>
 #include <dsr1/model/load.hpp>
+#include <dsr1/moe/expert_store.hpp>
 
 #include "machine.hpp"
 
@@ -113,6 +115,8 @@ inline std::int32_t random_token(std::uint64_t seed, index_t slot, index_t posit
 struct session_options {
   int threads = 0;
   bool int8_activations = false;
+  dsr1::residence experts = dsr1::residence::device;
+  index_t expert_memory = 0;  ///< bytes for copies of experts; 0: no store
   index_t chunk = 512;
   index_t capacity = 4096;        ///< of one sequence
   index_t batch_capacity = 1024;  ///< of each of several side by side
@@ -127,6 +131,8 @@ class session {
   virtual const dsr1::model_config& config() const = 0;
   virtual int threads() = 0;
   virtual std::string instructions() = 0;
+  /// Since the last call; all zero without a store of experts.
+  virtual dsr1::expert_store_counts expert_counts() = 0;
   /// Reads a sequence of so many tokens from its start; logits for the last.
   virtual duration prefill(index_t tokens) = 0;
   /// So many steps with one token of each of `batch` sequences, of which `depth` tokens were read.
@@ -150,8 +156,10 @@ class session_of final : public session {
                                                       : dsr1::activation_type::exact}),
         model_(Published::make(config_)) {
     load_checkpoint(ctx_, model_, config_, dsr1::family_of(config_.model_type), source_,
-                    {.packed = true, .gradients = false});
+                    {.packed = true, .experts = options.experts, .gradients = false});
     Published::use_form(model_, dsr1::latent_form::absorbed);
+    if (options.expert_memory > 0)
+      experts_.emplace(ctx_, model_, dsr1::expert_store_options{.bytes = options.expert_memory});
     of(1);
   }
 
@@ -159,6 +167,12 @@ class session_of final : public session {
   int threads() override { return ctx_.device().pool().size(); }
   std::string instructions() override {
     return std::string(dsr1::name_of(ctx_.device().instructions()));
+  }
+  dsr1::expert_store_counts expert_counts() override {
+    if (!experts_) return {};
+    const auto counts = experts_->counts();
+    experts_->clear_counts();
+    return counts;
   }
 
   duration prefill(index_t tokens) override {
@@ -230,6 +244,7 @@ class session_of final : public session {
   dsr1::checkpoint_folder source_;
   context ctx_;
   typename Published::model model_;
+  std::optional<dsr1::expert_store<context>> experts_;
   std::map<index_t, std::unique_ptr<decoder>> decoders_;
 };
 
