@@ -284,6 +284,23 @@ void attention_errors(Ctx& ctx) {
                                    short_layout, false);
                  }),
                  "[4, 1]", "heads of 4"));
+  // What is refused leaves no trace of the rows before.
+  const device_matrix<Ctx, T> ones(ctx, 4, 2, std::vector<T>(8, T(1))),
+      two(ctx, 4, 1, std::vector<T>(4, T(2))), untouched(ctx, 64, 2, std::vector<T>(128, T(3)));
+  const dsr1::sequence parts[] = {{.begin = 0, .length = 2},
+                                  {.begin = 2, .length = 2, .position = 3, .slot = 2}};
+  CHECK(mentions(message_of([&] {
+                   backend::rotate(ctx, ones.out(), 2, rope_layout::half_split, two.in(), two.in(),
+                                   sequence_layout(parts), false);
+                 }),
+                 "position 4 of row 3", "4 positions"));
+  check_same(ones.host(), std::vector<T>(8, T(1)), "refused by rotate");
+  CHECK(mentions(message_of([&] {
+                   backend::store_cache(ctx, ones.in(), sequence_layout(parts), 32,
+                                        untouched.out());
+                 }),
+                 "slot 2", "2 slots"));
+  check_same(untouched.host(), std::vector<T>(128, T(3)), "refused by store_cache");
 }
 
 }  // namespace battery

@@ -109,7 +109,7 @@ void glu_errors(Ctx& ctx) {
       message_of([&] { backend::gated_unit_backward(ctx, f, wrong.in(), x.in(), x.out()); }),
       "[3, 5]", "[3, 8]"));
   CHECK(mentions(message_of([&] { backend::gated_unit_backward(ctx, f, y.in(), x.in(), y.out()); }),
-                 "[3, 4]", "[3, 8]"));
+                 "[3, 4]", "[3, 8]", "dx [3, 4]"));
 }
 
 }  // namespace battery

@@ -124,7 +124,7 @@ void loss_errors(Ctx& ctx) {
                    backend::cross_entropy_rows(ctx, logits.out(), two.in(), 1.0, 0.0, become,
                                                longer.out());
                  }),
-                 "[2, 4]"));
+                 "[2, 4]", "3 losses"));
 }
 
 }  // namespace battery

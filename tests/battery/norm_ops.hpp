@@ -155,6 +155,11 @@ void norm_errors(Ctx& ctx) {
                  }),
                  "inverse", "[4]"));
   CHECK(mentions(message_of([&] {
+                   backend::rms_norm_backward(ctx, x.in(), x.in(), none, three.in(), y.out(),
+                                              view<T, 1>(), accumulate::no);
+                 }),
+                 "dx [3, 5]"));
+  CHECK(mentions(message_of([&] {
                    backend::rms_norm_backward(ctx, x.in(), x.in(), three.in(), three.in(), x.out(),
                                               three.out(), accumulate::no);
                  }),

@@ -240,6 +240,37 @@ void routing_errors(Ctx& ctx) {
                                            index);
                  }),
                  "capacity of 0", "at least 1"));
+  CHECK(mentions(message_of([&] {
+                   backend::limit_capacity(ctx, choices, three.in(), 1, dsr1::drop_rule::by_weight,
+                                           index);
+                 }),
+                 "limit_capacity of [70, 2]", "[70, 3]"));
+  const device_vector<Ctx, T> five(ctx, 5), many(ctx, n);
+  CHECK(mentions(
+      message_of([&] { backend::route(ctx, gate, logits.in(), five.in(), index, weight.out()); }),
+      "route of [70, 4]", "bias of [5]"));
+  const auto route_backward = [&](view<const T, 1> bias, view<const T, 2> dweight,
+                                  view<T, 2> dlogits) {
+    return message_of([&] {
+      backend::route_backward(ctx, gate, logits.in(), bias, choices, weight.in(), dweight, dlogits);
+    });
+  };
+  CHECK(mentions(route_backward(five.in(), weight.in(), logits.out()), "route_backward of [70, 4]",
+                 "bias of [5]"));
+  CHECK(mentions(route_backward(none, three.in(), logits.out()), "route_backward of [70, 4]",
+                 "weight [70, 2]", "dweight [70, 3]"));
+  CHECK(mentions(route_backward(none, weight.in(), three.out()), "into [70, 3]"));
+  CHECK(mentions(message_of([&] { backend::affinities(ctx, gate, logits.in(), three.out()); }),
+                 "affinities of [70, 4]", "[70, 3]"));
+  CHECK(mentions(message_of([&] { backend::log_sum_exp(ctx, logits.in(), five.out()); }),
+                 "log_sum_exp of [70, 4]", "[5]"));
+  const auto lse_backward = [&](view<const T, 1> lse, view<const T, 1> dlse, view<T, 2> dlogits) {
+    return message_of([&] { backend::log_sum_exp_backward(ctx, logits.in(), lse, dlse, dlogits); });
+  };
+  CHECK(mentions(lse_backward(five.in(), many.in(), logits.out()),
+                 "log_sum_exp_backward of [70, 4]", "lse [5]"));
+  CHECK(mentions(lse_backward(many.in(), five.in(), logits.out()), "dlse [5]"));
+  CHECK(mentions(lse_backward(many.in(), many.in(), three.out()), "into [70, 3]"));
   const std::vector<index_t> two = {10, 70}, short_ends = {10, 60};
   const device_matrix<Ctx, T> counts(ctx, 2, 4), one(ctx, 1, 4);
   CHECK(mentions(message_of([&] {
@@ -262,6 +293,16 @@ void routing_errors(Ctx& ctx) {
                                                 row_groups(two), T(1), d.out());
                  }),
                  "2 groups", "[1, 4]"));
+  CHECK(mentions(message_of([&] {
+                   backend::affinities_backward(ctx, gate, logits.in(), three.in(), counts.in(),
+                                                row_groups(two), T(1), d.out());
+                 }),
+                 "affinities_backward of [70, 4]", "affinities [70, 3]"));
+  CHECK(mentions(message_of([&] {
+                   backend::affinities_backward(ctx, gate, logits.in(), p.in(), counts.in(),
+                                                row_groups(two), T(1), three.out());
+                 }),
+                 "into [70, 3]"));
   std::vector<index_t> ends(4);
   CHECK(mentions(message_of([&] {
                    backend::sort_by_expert(ctx, choices, std::span<index_t>(ends), few.out(),

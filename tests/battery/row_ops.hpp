@@ -139,7 +139,7 @@ void row_errors(Ctx& ctx) {
                  "[3, 4]", "[2, 5]"));
   CHECK(mentions(
       message_of([&] { backend::combine_rows(ctx, x.in(), slots, weights.in(), y.out()); }),
-      "[2, 2]"));
+      "[2, 2]", "weights [2, 3]"));
   CHECK(mentions(message_of([&] {
                    backend::combine_rows_backward(ctx, x.in(), x.in(), slots, weights.in(), x.out(),
                                                   weights.out());
@@ -156,6 +156,13 @@ void row_errors(Ctx& ctx) {
                                                   weights.out().slice_columns(0, 2));
                  }),
                  "[2, 5]", "[3, 4]"));
+  const auto ones = weights.in().slice_columns(0, 2);
+  const auto backward = [&](view<T, 2> dx, view<T, 2> dweights) {
+    return message_of(
+        [&] { backend::combine_rows_backward(ctx, y.in(), x.in(), slots, ones, dx, dweights); });
+  };
+  CHECK(mentions(backward(y.out(), weights.out().slice_columns(0, 2)), "dx [2, 4]"));
+  CHECK(mentions(backward(x.out(), weights.out()), "dweights [2, 3]"));
 }
 
 }  // namespace battery

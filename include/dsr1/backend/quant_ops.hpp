@@ -43,7 +43,7 @@ inline void expect_coded_row(const coded_tensor& w, std::int32_t row) {
 ///     call.
 /// coded_rows(ctx, w, rows, y)   y[i] = row rows[i] of matrix 0 of w, decoded
 /// Both read what `resident` of backend/residence_ops.hpp returns. Both throw `error` naming the
-/// extents that do not fit.
+/// extents that do not fit, coded_rows also a row that w has not.
 template <class Ctx, class T>
 concept quant_ops = requires(Ctx& ctx, view<const T, 2> x, view<T, 2> y, const coded_tensor& w,
                              const row_groups& groups, view<const std::int32_t, 1> rows) {

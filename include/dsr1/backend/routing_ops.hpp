@@ -56,10 +56,24 @@ static_assert(gate_policy<any_gate, float>);
 /// expect_<operation>: what an operation of this group asks of its operands, the same of every
 /// backend. Each throws `error` naming the extents that do not fit.
 template <class T>
-void expect_route(const view<const T, 2>& logits, const view<std::int32_t, 2>& index,
-                  const view<T, 2>& weight) {
+void expect_route(const view<const T, 2>& logits, const view<const T, 1>& bias,
+                  const view<std::int32_t, 2>& index, const view<T, 2>& weight) {
+  expects(bias.data == nullptr || bias.rows() == logits.columns(), "route of ",
+          extents_text(logits), " with a bias of ", extents_text(bias));
   expects(index.rows() == logits.rows() && same_extents(index, weight), "route of ",
           extents_text(logits), " into ", extents_text(index), " and ", extents_text(weight));
+}
+template <class T>
+void expect_route_backward(const view<const T, 2>& logits, const view<const T, 1>& bias,
+                           const view<const std::int32_t, 2>& index, const view<const T, 2>& weight,
+                           const view<const T, 2>& dweight, const view<T, 2>& dlogits) {
+  expects(bias.data == nullptr || bias.rows() == logits.columns(), "route_backward of ",
+          extents_text(logits), " with a bias of ", extents_text(bias));
+  expects(index.rows() == logits.rows() && same_extents(index, weight) &&
+              same_extents(index, dweight) && same_extents(logits, dlogits),
+          "route_backward of ", extents_text(logits), ", index ", extents_text(index), ", weight ",
+          extents_text(weight), " and dweight ", extents_text(dweight), " into ",
+          extents_text(dlogits));
 }
 /// Of one logit of a token.
 template <class T>
@@ -68,12 +82,34 @@ void expect_finite_logit(index_t token, T logit) {
           ")");
 }
 template <class T>
-void expect_affinities_backward(const view<const T, 2>& logits, const view<const T, 2>& dp,
-                                const row_groups& groups) {
+void expect_affinities(const view<const T, 2>& logits, const view<T, 2>& p) {
+  expects(same_extents(logits, p), "affinities of ", extents_text(logits), " into ",
+          extents_text(p));
+}
+template <class T>
+void expect_affinities_backward(const view<const T, 2>& logits, const view<const T, 2>& p,
+                                const view<const T, 2>& dp, const row_groups& groups,
+                                const view<T, 2>& dlogits) {
+  expects(same_extents(logits, p) && same_extents(logits, dlogits), "affinities_backward of ",
+          extents_text(logits), " and affinities ", extents_text(p), " into ",
+          extents_text(dlogits));
   expects(groups.rows() == logits.rows() && dp.rows() == groups.count() &&
               dp.columns() == logits.columns(),
           "affinities_backward of ", extents_text(logits), " with ", groups.count(),
           " groups over ", groups.rows(), " rows and gradients ", extents_text(dp));
+}
+template <class T>
+void expect_log_sum_exp(const view<const T, 2>& logits, const view<T, 1>& lse) {
+  expects(lse.rows() == logits.rows(), "log_sum_exp of ", extents_text(logits), " into ",
+          extents_text(lse));
+}
+template <class T>
+void expect_log_sum_exp_backward(const view<const T, 2>& logits, const view<const T, 1>& lse,
+                                 const view<const T, 1>& dlse, const view<T, 2>& dlogits) {
+  expects(
+      lse.rows() == logits.rows() && dlse.rows() == logits.rows() && same_extents(logits, dlogits),
+      "log_sum_exp_backward of ", extents_text(logits), ", lse ", extents_text(lse), " and dlse ",
+      extents_text(dlse), " into ", extents_text(dlogits));
 }
 template <class T>
 void expect_count_experts(const view<const std::int32_t, 2>& index, const row_groups& groups,
@@ -81,7 +117,12 @@ void expect_count_experts(const view<const std::int32_t, 2>& index, const row_gr
   expects(counts.rows() == groups.count() && index.rows() == groups.rows(), "count_experts of ",
           extents_text(index), " in ", groups.count(), " groups into ", extents_text(counts));
 }
-inline void expect_limit_capacity(index_t capacity) {
+template <class T>
+void expect_limit_capacity(const view<const std::int32_t, 2>& index, const view<const T, 2>& weight,
+                           index_t capacity, const view<std::int32_t, 2>& kept) {
+  expects(same_extents(index, weight) && same_extents(index, kept), "limit_capacity of ",
+          extents_text(index), " with weights ", extents_text(weight), " into ",
+          extents_text(kept));
   expects(capacity >= 1, "an expert capacity of ", capacity, " tokens, expected at least 1");
 }
 inline void expect_sort_by_expert(const view<const std::int32_t, 2>& index,

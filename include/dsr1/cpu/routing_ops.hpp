@@ -22,7 +22,7 @@ struct cpu_routing {
   template <class Ctx, class Gate, class T>
   static void route(Ctx& ctx, const Gate& gate, rows<T> logits, view<const T, 1> bias,
                     view<std::int32_t, 2> index, view<T, 2> weight) {
-    expect_route(logits, index, weight);
+    expect_route(logits, bias, index, weight);
     for_each_token<T>(ctx, logits, [&](index_t t, std::span<T> scratch) {
       for (const T v : row(logits, t)) expect_finite_logit(t, v);
       gate.route(row(logits, t), all(bias), row(index, t), row(weight, t), scratch);
@@ -33,6 +33,7 @@ struct cpu_routing {
   static void route_backward(Ctx& ctx, const Gate& gate, rows<T> logits, view<const T, 1> bias,
                              index_table index, rows<T> weight, rows<T> dweight,
                              view<T, 2> dlogits) {
+    expect_route_backward(logits, bias, index, weight, dweight, dlogits);
     for_each_token<T>(ctx, logits, [&](index_t t, std::span<T> scratch) {
       gate.route_backward(row(logits, t), all(bias), row(index, t), row(weight, t), row(dweight, t),
                           row(dlogits, t), scratch);
@@ -41,6 +42,7 @@ struct cpu_routing {
 
   template <class Ctx, class Gate, class T>
   static void affinities(Ctx& ctx, const Gate& gate, rows<T> logits, view<T, 2> p) {
+    expect_affinities(logits, p);
     for_each_token<T>(ctx, logits,
                       [&](index_t t, std::span<T>) { gate.affinities(row(logits, t), row(p, t)); });
   }
@@ -49,7 +51,7 @@ struct cpu_routing {
   static void affinities_backward(Ctx& ctx, const Gate& gate, rows<T> logits, rows<T> p, rows<T> dp,
                                   const row_groups& groups, std::type_identity_t<T> scale,
                                   view<T, 2> dlogits) {
-    expect_affinities_backward(logits, dp, groups);
+    expect_affinities_backward(logits, p, dp, groups, dlogits);
     const workspace::scope scope(ctx.workspace());
     const auto group_of = ctx.template take<std::int32_t>(logits.rows());
     for (index_t g = 0; g < groups.count(); ++g)
@@ -66,6 +68,7 @@ struct cpu_routing {
 
   template <class Ctx, class T>
   static void log_sum_exp(Ctx& ctx, rows<T> logits, view<T, 1> lse) {
+    expect_log_sum_exp(logits, lse);
     for_each_token<T>(ctx, logits, [&](index_t t, std::span<T>) {
       const std::span<const T> x = row(logits, t);
       const T top = *std::max_element(x.begin(), x.end());
@@ -78,6 +81,7 @@ struct cpu_routing {
   template <class Ctx, class T>
   static void log_sum_exp_backward(Ctx& ctx, rows<T> logits, view<const T, 1> lse,
                                    view<const T, 1> dlse, view<T, 2> dlogits) {
+    expect_log_sum_exp_backward(logits, lse, dlse, dlogits);
     for_each_token<T>(ctx, logits, [&](index_t t, std::span<T>) {
       for (index_t i = 0; i < logits.columns(); ++i)
         dlogits(t, i) += dlse[t] * std::exp(logits(t, i) - lse[t]);
@@ -101,7 +105,7 @@ struct cpu_routing {
   template <class Ctx, class T>
   static void limit_capacity(Ctx& ctx, index_table index, rows<T> weight, index_t capacity,
                              drop_rule rule, view<std::int32_t, 2> kept) {
-    expect_limit_capacity(capacity);
+    expect_limit_capacity(index, weight, capacity, kept);
     const index_t k = index.columns(), choices = index.rows() * k;
     const workspace::scope scope(ctx.workspace());
     // All choices in order of expert; inside an expert, best first.

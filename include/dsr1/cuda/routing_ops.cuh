@@ -25,7 +25,7 @@ struct cuda_routing {
   template <class Ctx, class Gate, class T>
   static void route(Ctx& ctx, const Gate& gate, rows<T> logits, view<const T, 1> bias,
                     view<std::int32_t, 2> index, view<T, 2> weight) {
-    expect_route(logits, index, weight);
+    expect_route(logits, bias, index, weight);
     if (logits.rows() == 0) return;
     const workspace::scope scope(ctx.workspace());
     const auto wrong = nothing_wrong(ctx, 1);
@@ -47,6 +47,7 @@ struct cuda_routing {
   static void route_backward(Ctx& ctx, const Gate& gate, rows<T> logits, view<const T, 1> bias,
                              index_table index, rows<T> weight, rows<T> dweight,
                              view<T, 2> dlogits) {
+    expect_route_backward(logits, bias, index, weight, dweight, dlogits);
     token_room<T>::for_each(
         ctx, logits.rows(), logits.columns(), 4, [&](const token_room<T>& room, index_t first) {
           launch(ctx, "route_backward", room.blocks(), warp_size,
@@ -58,6 +59,7 @@ struct cuda_routing {
 
   template <class Ctx, class Gate, class T>
   static void affinities(Ctx& ctx, const Gate& gate, rows<T> logits, view<T, 2> p) {
+    expect_affinities(logits, p);
     token_room<T>::for_each(
         ctx, logits.rows(), logits.columns(), 2, [&](const token_room<T>& room, index_t first) {
           launch(ctx, "affinities", room.blocks(), warp_size, cuda_kernels::affinities<Gate, T>,
@@ -69,7 +71,7 @@ struct cuda_routing {
   static void affinities_backward(Ctx& ctx, const Gate& gate, rows<T> logits, rows<T> p, rows<T> dp,
                                   const row_groups& groups, std::type_identity_t<T> scale,
                                   view<T, 2> dlogits) {
-    expect_affinities_backward(logits, dp, groups);
+    expect_affinities_backward(logits, p, dp, groups, dlogits);
     const workspace::scope scope(ctx.workspace());
     const auto ends = ends_on_device(ctx, groups);
     const auto scaled = ctx.template take<T>(dp.rows(), dp.columns());
@@ -85,6 +87,7 @@ struct cuda_routing {
 
   template <class Ctx, class T>
   static void log_sum_exp(Ctx& ctx, rows<T> logits, view<T, 1> lse) {
+    expect_log_sum_exp(logits, lse);
     launch_each(ctx, "log_sum_exp", logits.rows() * warp_size, cuda_kernels::log_sum_exp<T>, logits,
                 lse);
   }
@@ -92,6 +95,7 @@ struct cuda_routing {
   template <class Ctx, class T>
   static void log_sum_exp_backward(Ctx& ctx, rows<T> logits, view<const T, 1> lse,
                                    view<const T, 1> dlse, view<T, 2> dlogits) {
+    expect_log_sum_exp_backward(logits, lse, dlse, dlogits);
     launch_each(ctx, "log_sum_exp_backward", logits.size(), cuda_kernels::log_sum_exp_backward<T>,
                 logits, lse, dlse, dlogits);
   }
@@ -118,7 +122,7 @@ struct cuda_routing {
   template <class Ctx, class T>
   static void limit_capacity(Ctx& ctx, index_table index, rows<T> weight, index_t capacity,
                              drop_rule rule, view<std::int32_t, 2> kept) {
-    expect_limit_capacity(capacity);
+    expect_limit_capacity(index, weight, capacity, kept);
     const workspace::scope scope(ctx.workspace());
     const auto sorted = sort_rows(ctx, "limit_capacity", index.size(),
                                   cuda_kernels::hashed_expert_of{index}, hashed_keys);
