@@ -90,7 +90,7 @@ void measure(benchmark::State& state, context_type& ctx, work w, const std::func
   }
   std::sort(times.begin(), times.end());
   const double median = times[times.size() / 2];
-  if (w.flop > 0) state.counters["GFLOP/s"] = w.flop / median * 1e-9;
+  if (w.flop > 0) state.counters["TFLOP/s"] = w.flop / median * 1e-12;
   if (w.bytes > 0) {
     state.counters["GB/s"] = w.bytes / median * 1e-9;
     state.counters["of_copy"] = w.bytes / median / copy;
@@ -112,10 +112,10 @@ view<const float, 2> given(view<float, 2> x) { return x; }
 double bytes_of(view<const float, 2> x) { return 4.0 * static_cast<double>(x.size()); }
 
 using body = std::function<void(benchmark::State&, context_type&)>;
-void add(const char* name, body f) {
-  benchmark::RegisterBenchmark(name,
-                               [f = std::move(f)](benchmark::State& state) {
-                                 context_type ctx;
+void add(const std::string& name, body f, const context_options& options = {}) {
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [f = std::move(f), options](benchmark::State& state) {
+                                 context_type ctx(options);
                                  f(state, ctx);
                                })
       ->UseManualTime()
@@ -123,33 +123,55 @@ void add(const char* name, body f) {
 }
 
 void add_products() {
-  for (const std::string kernels : {"dsr1", "cublas", "cublas_tf32"})
-    add(("matmul/square/" + kernels).c_str(),
-        [kernels](benchmark::State& state, context_type& ctx) {
-          const index_t n = size_of(4096, 48);
-          if (kernels != "dsr1") use_cublas(ctx, {.tf32 = kernels == "cublas_tf32"});
+  const context_options exact, bf16{.products = product_type::bf16};
+  const auto dense = [](const std::string& name, const context_options& options, auto prepare) {
+    add(
+        "matmul/square/" + name,
+        [prepare](benchmark::State& state, context_type& ctx) {
+          const index_t n = size_of(8192, 48);
+          prepare(ctx);
           const auto a = numbers(ctx, n, n), b = numbers(ctx, n, n, 2), c = numbers(ctx, n, n, 3);
           const double flop = 2.0 * static_cast<double>(n * n) * static_cast<double>(n);
           measure(state, ctx, {.flop = flop}, [&] {
             cuda::matmul(ctx, matrix<const float>(a), transposed(b), c, accumulate::no,
                          view<const float, 1>());
           });
-        });
-  // 4,096 tokens, four of 128 experts each: gate and linear part of an expert.
-  add("m_grouped_matmul/experts", [](benchmark::State& state, context_type& ctx) {
-    const index_t experts = size_of(128, 8), rows = size_of(4 * 4096, 40), in = size_of(2048, 32),
-                  out = size_of(1024, 32);
-    std::vector<index_t> ends(static_cast<std::size_t>(experts));
-    for (index_t e = 0; e < experts; ++e)
-      ends[static_cast<std::size_t>(e)] = rows * (e + 1) / experts;
-    const auto x = numbers(ctx, rows, in), y = numbers(ctx, rows, out, 2);
-    const auto w = numbers(ctx, experts * out, in, 3).reshaped(experts, out, in);
-    measure(state, ctx, {.flop = 2.0 * static_cast<double>(rows * in) * static_cast<double>(out)},
-            [&] {
-              cuda::m_grouped_matmul(ctx, given(x), row_groups(ends), view<const float, 3>(w), true,
-                                     y, view<const float, 2>());
+        },
+        options);
+  };
+  const auto own = [](context_type&) {};
+  const auto cublas = [](context_type& ctx) { use_cublas(ctx); };
+  dense("dsr1", exact, own);
+  dense("dsr1_bf16", bf16, own);
+  dense("cublas", exact, cublas);
+  dense("cublas_tf32", exact, [](context_type& ctx) { use_cublas(ctx, {.tf32 = true}); });
+  dense("cublas_bf16", bf16, cublas);
+  // 4,096 tokens, four of 128 experts each: gate and linear part of an expert, and the gradients
+  // of its weights.
+  for (const context_options& options : {exact, bf16})
+    for (const bool sums : {false, true})
+      add(
+          std::string(sums ? "k_" : "m_") + "grouped_matmul/experts" +
+              (options.products == product_type::bf16 ? "/bf16" : ""),
+          [sums](benchmark::State& state, context_type& ctx) {
+            const index_t experts = size_of(128, 8), rows = size_of(4 * 4096, 40),
+                          in = size_of(2048, 32), out = size_of(1024, 32);
+            std::vector<index_t> ends(static_cast<std::size_t>(experts));
+            for (index_t e = 0; e < experts; ++e)
+              ends[static_cast<std::size_t>(e)] = rows * (e + 1) / experts;
+            const auto x = numbers(ctx, rows, in), y = numbers(ctx, rows, out, 2);
+            const auto w = numbers(ctx, experts * out, in, 3).reshaped(experts, out, in);
+            const double flop = 2.0 * static_cast<double>(rows * in) * static_cast<double>(out);
+            measure(state, ctx, {.flop = flop}, [&] {
+              if (sums)
+                cuda::k_grouped_matmul(ctx, given(y), given(x), row_groups(ends), w,
+                                       accumulate::no);
+              else
+                cuda::m_grouped_matmul(ctx, given(x), row_groups(ends), view<const float, 3>(w),
+                                       true, y, view<const float, 2>());
             });
-  });
+          },
+          options);
 }
 
 void add_rows() {
@@ -230,7 +252,7 @@ void add_attention() {
     for (const bool backward : {false, true}) {
       const std::string name = std::string("attention/") + (window ? "window" : "full") +
                                (backward ? "/backward" : "/forward");
-      add(name.c_str(), [window, backward](benchmark::State& state, context_type& ctx) {
+      add(name, [window, backward](benchmark::State& state, context_type& ctx) {
         const index_t n = size_of(16384, 70);
         const attention_extents e{.heads = 16,
                                   .kv_heads = 4,

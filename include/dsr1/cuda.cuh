@@ -18,6 +18,8 @@
 #include <dsr1/cuda/launch.cuh>
 #include <dsr1/cuda/linear_ops.cuh>
 #include <dsr1/cuda/loss_ops.cuh>
+#include <dsr1/cuda/mixed_products.cuh>
+#include <dsr1/cuda/mma.cuh>
 #include <dsr1/cuda/norm_ops.cuh>
 #include <dsr1/cuda/optimizer_ops.cuh>
 #include <dsr1/cuda/policy_ops.cuh>

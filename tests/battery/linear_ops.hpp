@@ -6,8 +6,18 @@
 #include "battery/device.hpp"
 
 #include <dsr1/backend/linear_ops.hpp>
+#include <dsr1/core/float16.hpp>
 
 namespace battery {
+
+/// A number as products of the context take it.
+template <class Ctx, class T>
+double operand(Ctx& ctx, T x) {
+  if constexpr (std::is_same_v<T, float> && requires { ctx.device().rounds_products(); })
+    if (ctx.device().rounds_products())
+      return static_cast<double>(static_cast<float>(dsr1::bf16(x)));
+  return static_cast<double>(x);
+}
 
 struct product_size {
   index_t m, n, k;
@@ -28,15 +38,12 @@ struct operands {
         b(normals<T>(s.k * s.n, 12)),
         a_transposed(at),
         b_transposed(bt) {}
-  double left(const product_size& s, index_t i, index_t p) const {
-    return static_cast<double>(a[at(a_transposed ? p * s.m + i : i * s.k + p)]);
-  }
-  double right(const product_size& s, index_t p, index_t j) const {
-    return static_cast<double>(b[at(b_transposed ? j * s.k + p : p * s.n + j)]);
-  }
-  double element(const product_size& s, index_t i, index_t j) const {
+  template <class Ctx>
+  double element(Ctx& ctx, const product_size& s, index_t i, index_t j) const {
     double sum = 0;
-    for (index_t p = 0; p < s.k; ++p) sum += left(s, i, p) * right(s, p, j);
+    for (index_t p = 0; p < s.k; ++p)
+      sum += operand(ctx, a[at(a_transposed ? p * s.m + i : i * s.k + p)]) *
+             operand(ctx, b[at(b_transposed ? j * s.k + p : p * s.n + j)]);
     return sum;
   }
 };
@@ -63,7 +70,7 @@ void matmul(Ctx& ctx) {
           std::vector<double> c, c_bias, c_add;
           for (index_t i = 0; i < s.m; ++i)
             for (index_t j = 0; j < s.n; ++j) {
-              c.push_back(in.element(s, i, j));
+              c.push_back(in.element(ctx, s, i, j));
               c_bias.push_back(c.back() + static_cast<double>(offset[at(j)]));
               c_add.push_back(c.back() + static_cast<double>(start[at(i * s.n + j)]));
             }
@@ -77,9 +84,11 @@ void matmul(Ctx& ctx) {
 
 /// One row of a product is the same to the bit, alone and among 64 others.
 template <class T, class Ctx>
-void rows_are_independent(Ctx& ctx) {
-  for (const index_t k : {1, 7, 64, 255, 256, 257, 1000})
-    for (const index_t n : {1, 15, 16, 33, 70, 300})
+void rows_are_independent(Ctx& ctx,
+                          const std::vector<index_t>& inner = {1, 7, 64, 255, 256, 257, 1000},
+                          const std::vector<index_t>& outer = {1, 15, 16, 33, 70, 300}) {
+  for (const index_t k : inner)
+    for (const index_t n : outer)
       for (const bool ta : {false, true})
         for (const bool tb : {false, true}) {
           ctx.workspace().reset();
@@ -157,8 +166,9 @@ void m_grouped(Ctx& ctx, index_t inner, index_t outer) {
                 double sum = with_bias ? static_cast<double>(offset[at(g * outer + j)]) : 0;
                 for (index_t p = 0; p < inner; ++p)
                   sum +=
-                      static_cast<double>(x[at(r * inner + p)]) *
-                      static_cast<double>(
+                      operand(ctx, x[at(r * inner + p)]) *
+                      operand(
+                          ctx,
                           w[at(g * inner * outer + (transpose ? j * inner + p : p * outer + j))]);
                 expected.push_back(sum);
               }
@@ -192,8 +202,7 @@ void k_grouped(Ctx& ctx, index_t left, index_t right) {
                                ? static_cast<double>(start[at((g * left + i) * right + j)])
                                : 0;
               for (index_t r = groups.begin(g); r < groups.end(g); ++r)
-                sum += static_cast<double>(x[at(r * left + i)]) *
-                       static_cast<double>(y[at(r * right + j)]);
+                sum += operand(ctx, x[at(r * left + i)]) * operand(ctx, y[at(r * right + j)]);
               expected.push_back(sum);
             }
           for (index_t j = 0; j < right; ++j) {

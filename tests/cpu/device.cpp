@@ -27,6 +27,11 @@ TEST_CASE("cpu_device: threads as asked for, or as many as there are") {
   CHECK(mentions(message_of([] { cpu_device d({.threads = -2}); }), "-2 threads"));
 }
 
+TEST_CASE("cpu_device: products of bfloat16 are refused") {
+  CHECK(mentions(message_of([] { cpu_device d({.products = product_type::bf16}); }),
+                 "products bf16", "expected exact"));
+}
+
 TEST_CASE("cpu_device: the instruction set is read once, when it is made") {
   const isa_guard guard(isa::generic);
   cpu_device d({.threads = 1});

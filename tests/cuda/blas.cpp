@@ -25,6 +25,11 @@ TEST_CASE("cuda blas: statuses become errors that name the function") {
         "cublasLtMatmul failed: cuBLAS status 13");
 }
 
+TEST_CASE("cuda blas: one way of rounding at a time", "[cuda]") {
+  CHECK(mentions(message_of([] { cublas_products both({.tf32 = true, .bf16 = true}); }), "tf32",
+                 "bf16", "expected one"));
+}
+
 #if defined(DSR1_HOST_CUDA)
 
 namespace {
@@ -81,6 +86,22 @@ TEST_CASE("cuda blas: one search for all numbers of rows, and what it cannot tak
   use_cublas(ctx, {.tf32 = true});
   run(5, 8, 16);
   CHECK(facts.compute == CUBLAS_COMPUTE_32F_FAST_TF32);
+  use_cublas(ctx, {.bf16 = true});
+  run(5, 8, 16);
+  CHECK(facts.compute == CUBLAS_COMPUTE_32F_FAST_16BF);
+}
+
+TEST_CASE("cuda blas: where the context rounds, so does the library") {
+  const played restore;
+  context<backend> ctx({.products = product_type::bf16});
+  const battery::device_matrix<context<backend>, float> a(ctx, 4, 4), b(ctx, 4, 4), c(ctx, 4, 4);
+  const auto compute_with = [&](const cublas_options& options) {
+    use_cublas(ctx, options);
+    backend::matmul(ctx, a.mat(), b.mat(), c.out(), accumulate::no, view<const float, 1>());
+    return host_cuda::blas().compute;
+  };
+  CHECK(compute_with({}) == CUBLAS_COMPUTE_32F_FAST_16BF);
+  CHECK(compute_with({.tf32 = true}) == CUBLAS_COMPUTE_32F_FAST_TF32);
 }
 
 #endif

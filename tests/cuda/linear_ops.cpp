@@ -36,3 +36,19 @@ TEMPLATE_TEST_CASE("cuda linear_ops: a row of a product does not depend on the o
   context<backend> ctx;
   battery::rows_are_independent<TestType>(ctx);
 }
+
+TEMPLATE_TEST_CASE("cuda linear_ops: products of bfloat16 with sums in float", "[cuda]", float,
+                   double) {
+  context<backend> ctx({.products = product_type::bf16});
+  battery::matmul<TestType>(ctx);
+  battery::m_grouped<TestType>(ctx, 9, 33);
+  battery::m_grouped<TestType>(ctx, 40, 16);
+  battery::k_grouped<TestType>(ctx, 9, 33);
+  battery::k_grouped<TestType>(ctx, 32, 5);
+}
+
+TEST_CASE("cuda linear_ops: a row of a product of bfloat16 does not depend on the others",
+          "[cuda]") {
+  context<backend> ctx({.products = product_type::bf16});
+  battery::rows_are_independent<float>(ctx, {7, 32, 257}, {1, 16, 70});
+}

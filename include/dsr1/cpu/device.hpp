@@ -15,7 +15,10 @@ class cpu_device {
   explicit cpu_device(const context_options& options)
       : isa_(chosen_isa()),
         rounds_activations_(options.activations == activation_type::int8),
-        pool_(options.threads) {}
+        pool_(options.threads) {
+    expects(options.products == product_type::exact,
+            "context on a CPU: products bf16, expected exact (bf16 is of a CUDA device only)");
+  }
 
   isa instructions() const { return isa_; }
   /// Whether products with coded weights round their tokens to 8 bits.

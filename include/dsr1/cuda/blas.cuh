@@ -23,6 +23,7 @@ inline void check(cublasStatus_t status, std::string_view function, where at = w
 
 struct cublas_options {
   bool tf32 = false;  ///< float products of numbers rounded to 11 bits, on the tensor cores
+  bool bf16 = false;  ///< of numbers rounded to bfloat16
 };
 
 /// Takes matrices of which one stride is 1 and the other, like the pointer, a multiple of 16 bytes.
@@ -36,6 +37,7 @@ class cublas_products final : public product_library {
   static constexpr std::uint64_t most_scratch = std::uint64_t{32} << 20;
 
   explicit cublas_products(const cublas_options& options = {}) : options_(options) {
+    expects(!options.tf32 || !options.bf16, "cublas_options: tf32 and bf16, expected one of them");
     check(cublasLtCreate(&handle_), "cublasLtCreate");
   }
   ~cublas_products() override { cublasLtDestroy(handle_); }
@@ -114,6 +116,7 @@ class cublas_products final : public product_library {
     description product;
     const cublasComputeType_t compute = std::is_same_v<T, double> ? CUBLAS_COMPUTE_64F
                                         : options_.tf32           ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                        : options_.bf16           ? CUBLAS_COMPUTE_32F_FAST_16BF
                                                                   : CUBLAS_COMPUTE_32F;
     check(cublasLtMatmulDescCreate(&product.handle, compute, type_of<T>),
           "cublasLtMatmulDescCreate");
@@ -194,9 +197,11 @@ class cublas_products final : public product_library {
   std::map<key, choice> choices_;
 };
 
-/// Dense products of the context go through cuBLASLt from now on; the program links cublasLt.
+/// Dense products of the context go through cuBLASLt from now on; the program links cublasLt. They
+/// are products of bfloat16 where the context's are, unless tf32 is asked for.
 template <class Ctx>
-void use_cublas(Ctx& ctx, const cublas_options& options = {}) {
+void use_cublas(Ctx& ctx, cublas_options options = {}) {
+  if (ctx.device().rounds_products() && !options.tf32) options.bf16 = true;
   ctx.device().products(std::make_unique<cublas_products>(options));
 }
 

@@ -61,7 +61,10 @@ class cuda_device {
   static constexpr int oldest_major = 8;  ///< compute capability: Ampere
 
   explicit cuda_device(const context_options& options)
-      : number_(chosen(options.device)), waits_(options.wait_for_each), memory_(number_) {
+      : number_(chosen(options.device)),
+        waits_(options.wait_for_each),
+        rounds_products_(options.products == product_type::bf16),
+        memory_(number_) {
     expects(options.activations == activation_type::exact,
             "context on a CUDA device: activations int8, expected exact (int8 is of the CPU only)");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
@@ -84,6 +87,8 @@ class cuda_device {
       check(cudaStreamCreateWithFlags(&aside_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     return aside_;
   }
+  /// Whether products of floats round their operands to bfloat16.
+  bool rounds_products() const { return rounds_products_; }
   dsr1::memory& memory() { return memory_; }
 
   /// Who makes dense products instead of the kernels of dsr1; null unless somebody was given.
@@ -120,6 +125,7 @@ class cuda_device {
 
   int number_;
   bool waits_;
+  bool rounds_products_;
   cuda_memory memory_;
   cudaStream_t stream_ = nullptr, aside_ = nullptr;
   std::unique_ptr<product_library> products_;

@@ -9,6 +9,7 @@
 #include <dsr1/backend/linear_ops.hpp>
 #include <dsr1/cuda/groups.cuh>
 #include <dsr1/cuda/launch.cuh>
+#include <dsr1/cuda/mixed_products.cuh>
 #include <dsr1/cuda/warp.cuh>
 
 namespace dsr1 {
@@ -258,7 +259,7 @@ struct cuda_linear {
       return;
     }
     const cuda_kernels::one_product<T> one = {{a, b, c.data, c.stride, bias.data}};
-    with_tile<T>(c.rows(), c.columns(), 1, [&](auto tile) {
+    with_tile<T>(ctx, c.rows(), c.columns(), 1, [&](auto tile) {
       run<T>(ctx, "matmul", tile, ceil_div(c.rows(), index_t{tile.rows}), c.columns(), one,
              add == accumulate::yes);
     });
@@ -282,7 +283,7 @@ struct cuda_linear {
     if (c.empty()) return;
     index_t active = 0;
     for (index_t g = 0; g < groups.count(); ++g) active += groups.length(g) > 0;
-    with_tile<T>(ceil_div(c.rows(), active), outer, active, [&](auto tile) {
+    with_tile<T>(ctx, ceil_div(c.rows(), active), outer, active, [&](auto tile) {
       const workspace::scope scope(ctx.workspace());
       const device_groups there = on_device(ctx, groups, tile.rows);
       const cuda_kernels::products_by_rows<T> all = {a, b, transpose_b, c, bias, there};
@@ -296,7 +297,7 @@ struct cuda_linear {
                                const row_groups& groups, view<T, 3> c, accumulate add) {
     expect_k_grouped_matmul(a, b, groups, c);
     if (c.empty()) return;
-    with_tile<T>(a.columns(), b.columns(), groups.count(), [&](auto tile) {
+    with_tile<T>(ctx, a.columns(), b.columns(), groups.count(), [&](auto tile) {
       const workspace::scope scope(ctx.workspace());
       const cuda_kernels::products_by_sums<T> all = {a, b, c, on_device(ctx, groups, 1)};
       run<T>(ctx, "k_grouped_matmul", tile,
@@ -326,14 +327,30 @@ struct cuda_linear {
   static void run(Ctx& ctx, std::string_view operation, Tile, index_t row_tiles, index_t columns,
                   const Products& products, bool add) {
     launch(ctx, operation, row_tiles * ceil_div(columns, index_t{Tile::columns}), Tile::threads,
-           cuda_kernels::multiply<T, Tile, Products>, products, add);
+           kernel_of<T, Products>(Tile()), products, add);
+  }
+
+  template <class T, class Products, int... Sizes>
+  static auto kernel_of(cuda_kernels::product_tile<Sizes...>) {
+    return cuda_kernels::multiply<T, cuda_kernels::product_tile<Sizes...>, Products>;
+  }
+  template <class, class Products, int... Sizes>
+  static auto kernel_of(cuda_kernels::mixed_tile<Sizes...>) {
+    return cuda_kernels::multiply_mixed<cuda_kernels::mixed_tile<Sizes...>, Products>;
   }
 
   /// Calls f with a tile for `count` products of that size: as large as leaves enough blocks.
-  template <class T, class F>
-  static void with_tile(index_t rows, index_t columns, index_t count, F&& f) {
-    using cuda_kernels::product_tile;
+  template <class T, class Ctx, class F>
+  static void with_tile(Ctx& ctx, index_t rows, index_t columns, index_t count, F&& f) {
+    using cuda_kernels::mixed_tile, cuda_kernels::product_tile;
     constexpr index_t enough = 96;  // blocks: the larger devices have some 100 multiprocessors
+    if constexpr (std::is_same_v<T, float>)
+      if (ctx.device().rounds_products()) {
+        if (rows <= 16) return f(mixed_tile<16, 64, 16, 16>());
+        if (count * ceil_div(rows, index_t{128}) * ceil_div(columns, index_t{128}) >= enough)
+          return f(mixed_tile<128, 128, 64, 32>());
+        return f(mixed_tile<64, 64, 32, 32>());
+      }
     if (rows <= 16) return f(product_tile<16, 64, 2, 4>());
     if constexpr (std::is_same_v<T, float>)
       if (count * ceil_div(rows, index_t{128}) * ceil_div(columns, index_t{64}) >= enough)
