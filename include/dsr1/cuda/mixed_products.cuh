@@ -88,9 +88,10 @@ struct octets_in_flight {
 #pragma unroll
     for (int i = 0; i < each; ++i) {
       if (number(i) >= all) break;
-      octet& o = to[octet_place(line_of(from, i), octet_of(from, i))];
+      octet o;
 #pragma unroll
       for (int j = 0; j < 4; ++j) o.pair[j] = bf16_pair(value[i][2 * j], value[i][2 * j + 1]);
+      to[octet_place(line_of(from, i), octet_of(from, i))] = o;  // one store
     }
   }
 
