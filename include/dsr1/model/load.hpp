@@ -155,10 +155,10 @@ inline coded_tensor transposed_copy(const coded_tensor& w) {
 }
 
 struct load_options {
-  bool packed = false;        ///< weights stay as they are stored, for inference only
+  bool packed = false;                    ///< weights stay as they are stored, for inference only
   residence experts = residence::device;  ///< where those of experts lie, when they are packed
-  bool allow_unused = false;  ///< tensors that no parameter consists of are no error
-  bool gradients = true;      ///< memory for training; never with `packed`
+  bool allow_unused = false;              ///< tensors that no parameter consists of are no error
+  bool gradients = true;                  ///< memory for training; never with `packed`
   std::function<void(index_t done, index_t total)> progress = {};  ///< before every parameter
 };
 
@@ -181,9 +181,9 @@ void load_checkpoint(Ctx& ctx, Model& model, const model_config& config, layer_r
       // The scales of other codings lie all over the file; `validate` reads them if one wants.
       if (w.type == coding::fp8) expect_sound_scales(w, source.path(), rule, name);
       try {
-        return p.hold(Ctx::backend::resident(
-            ctx, is_transposed(rule, w) ? transposed_copy(w) : std::move(w),
-            p.traits().per_expert ? options.experts : residence::device));
+        return p.hold(
+            Ctx::backend::resident(ctx, is_transposed(rule, w) ? transposed_copy(w) : std::move(w),
+                                   p.traits().per_expert ? options.experts : residence::device));
       } catch (const error& e) {
         throw error(text(source.path(), ": parameter ", name, " (\"", rule.parts[0].tensor,
                          "\"): ", e.what()));
