@@ -77,7 +77,7 @@ struct expert_layers {
 /// Wherever the experts lie, and whatever has been copied, the bits are those of experts that are
 /// all on the device; and every use is counted.
 template <class Ctx>
-void store_changes_no_bit(Ctx& ctx, index_t calls) {
+void store_changes_no_bit(Ctx& ctx, index_t calls, bool reads_pages = true) {
   expert_layers here;
   here.hold(ctx, dsr1::residence::device);
   std::vector<std::vector<float>> expected;
@@ -88,7 +88,7 @@ void store_changes_no_bit(Ctx& ctx, index_t calls) {
       uses += 2 * (dsr1::row_groups(rows).length(e) > 0);
     expected.push_back(here.run(ctx, rows));
   }
-  for (const auto where : residences)
+  for (const auto where : residences(reads_pages))
     for (const index_t slots : {1, 4, 100})
       for (const double margin : {0.0, 0.5}) {
         INFO(text_of(where) << ", " << slots << " slots, margin " << margin);

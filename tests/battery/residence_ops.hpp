@@ -10,8 +10,12 @@
 
 namespace battery {
 
-inline constexpr dsr1::residence residences[] = {dsr1::residence::device, dsr1::residence::host,
-                                                 dsr1::residence::file};
+/// Where codes may lie for a device that reads pages of the host, or does not.
+inline std::span<const dsr1::residence> residences(bool reads_pages) {
+  static constexpr dsr1::residence all[] = {dsr1::residence::device, dsr1::residence::host,
+                                            dsr1::residence::file};
+  return {all, reads_pages ? 3u : 2u};
+}
 
 /// y = x of five tokens times the three matrices of w, for tokens 0, 1 to 4 and none.
 template <class T, class Ctx>
@@ -38,11 +42,11 @@ inline std::vector<coded_tensor> tensors_of_every_kind() {
 
 /// Wherever the codes lie, the bits are the same.
 template <class T, class Ctx>
-void residences_are_equal(Ctx& ctx) {
+void residences_are_equal(Ctx& ctx, bool reads_pages = true) {
   for (const coded_tensor& w : tensors_of_every_kind()) {
     ctx.workspace().reset();
     const auto expected = product_of<T>(ctx, Ctx::backend::resident(ctx, w));
-    for (const auto where : residences) {
+    for (const auto where : residences(reads_pages)) {
       const coded_tensor there = Ctx::backend::resident(ctx, w, where);
       CHECK(there.text() == w.text());
       CHECK(there.bytes() == w.bytes());
@@ -73,9 +77,9 @@ inline std::vector<dsr1::coded_part> laid_out(const coded_tensor& w, index_t m, 
 /// Reading at a copy of a matrix of other numbers gives their product, and back at home the old
 /// one.
 template <class T, class Ctx>
-void codes_are_read_at(Ctx& ctx) {
+void codes_are_read_at(Ctx& ctx, bool reads_pages = true) {
   for (const coded_tensor& w : tensors_of_every_kind())
-    for (const auto where : residences) {
+    for (const auto where : residences(reads_pages)) {
       ctx.workspace().reset();
       coded_tensor there = Ctx::backend::resident(ctx, w, where);
       const std::vector<dsr1::coded_part> home = there.parts;

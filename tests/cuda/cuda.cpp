@@ -175,12 +175,18 @@ TEST_CASE("cuda: in pieces, in batches and with caches, decoding gives the same 
   battery::check_same(last, bits, "one by one, beside another");
 }
 
+TEST_CASE("cuda: experts in memory of the host give the same bits, copied or not", "[cuda]") {
+  context<cuda> ctx;
+  battery::store_changes_no_bit(ctx, 16, false);
+  battery::store_follows_demand(ctx);
+}
+
 #if defined(DSR1_HOST_CUDA)
 
-TEST_CASE("cuda: experts in memory of the host give the same bits, however late copies come") {
+TEST_CASE("cuda: copies of experts that come late change no bit") {
   const auto was = host_cuda::facts();
-  for (const int late : {0, 5}) {
-    host_cuda::facts().late = late;
+  host_cuda::facts().late = 5;
+  {
     context<cuda> ctx;
     battery::store_changes_no_bit(ctx, 16);
   }
