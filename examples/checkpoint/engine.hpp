@@ -6,17 +6,24 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include <dsr1/backend/options.hpp>
 #include <dsr1/io/model_config.hpp>
 #include <dsr1/model/generator.hpp>
 #include <dsr1/model/speculative.hpp>
 
+namespace dsr1 {
+struct cpu;
+struct cuda;
+}  // namespace dsr1
+
 namespace checkpoint {
 
 using dsr1::index_t;
 
 struct engine_options {
+  std::string device = "cpu";  ///< or "cuda"
   int threads = 0;
   index_t slots = 1;
   index_t capacity = 4096;
@@ -49,8 +56,15 @@ class engine {
                                              const std::function<bool(std::int32_t)>& on_token) = 0;
 };
 
-/// Loads a folder. Throws `error` as the readers of its files do.
+/// Loads a folder. Throws `error` as the readers of its files do, and for a device that is unknown
+/// or that the program was built without.
 std::unique_ptr<engine> open_engine(const std::filesystem::path& folder,
                                     const engine_options& options);
+
+/// The same on one backend, a file each.
+template <class Backend>
+std::unique_ptr<engine> open_engine_on(const dsr1::model_config& config,
+                                       const std::filesystem::path& folder,
+                                       const engine_options& options);
 
 }  // namespace checkpoint

@@ -54,6 +54,9 @@ inline void add_options(CLI::App& app, text_options& o) {
   app.add_option("--chunk", o.engine.chunk, "prompt tokens per call")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--device", o.engine.device, "where to compute")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--threads", o.engine.threads, "0: all")->check(CLI::NonNegativeNumber);
   app.add_flag("--unpacked", o.unpacked, "all weights as float in memory");
   app.add_flag("--int8-activations", o.int8_activations,

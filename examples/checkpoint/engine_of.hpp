@@ -1,26 +1,25 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// The engine for each type of model.
-
-#include "engine.hpp"
+// The engine for each type of model, on any backend.
+#pragma once
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
-#include <dsr1/cpu.hpp>
+#include <dsr1/backend/context.hpp>
 #include <dsr1/io/checkpoint_folder.hpp>
-#include <dsr1/io/read_model_config.hpp>
 #include <dsr1/model/families.hpp>
 #include <dsr1/model/load.hpp>
 #include <dsr1/model/multi_token_draft.hpp>
 
-namespace checkpoint {
-namespace {
+#include "engine.hpp"
 
-template <class Published>
+namespace checkpoint {
+
+template <class Backend, class Published>
 class engine_of final : public engine {
-  using context = dsr1::context<dsr1::cpu>;
+  using context = dsr1::context<Backend>;
   using model = typename Published::model;
   using multi_token = typename Published::multi_token;
 
@@ -103,20 +102,14 @@ class engine_of final : public engine {
   std::optional<dsr1::generator<context, model>> generator_;
 };
 
-}  // namespace
-
-std::unique_ptr<engine> open_engine(const std::filesystem::path& folder,
-                                    const engine_options& options) {
-  dsr1::model_config c = dsr1::read_model_config(folder);
-  // Instruction-tuned models name further end tokens there.
-  if (const auto path = folder / "generation_config.json"; std::filesystem::exists(path)) {
-    dsr1::config_keys keys(dsr1::json_object::read(path));
-    for (const std::int32_t token : dsr1::read_tokens(keys, "eos_token_id", c.vocab))
-      if (std::find(c.end.begin(), c.end.end(), token) == c.end.end()) c.end.push_back(token);
-  }
-  return dsr1::with_published<float>(c, [&]<class Published>(Published) -> std::unique_ptr<engine> {
-    return std::make_unique<engine_of<Published>>(c, folder, options);
-  });
+template <class Backend>
+std::unique_ptr<engine> open_engine_on(const dsr1::model_config& config,
+                                       const std::filesystem::path& folder,
+                                       const engine_options& options) {
+  return dsr1::with_published<float>(
+      config, [&]<class Published>(Published) -> std::unique_ptr<engine> {
+        return std::make_unique<engine_of<Backend, Published>>(config, folder, options);
+      });
 }
 
 }  // namespace checkpoint
