@@ -54,6 +54,10 @@ if (binaries / "generate").exists():
                 greedy(case, expected, "--draft", guesses)
     case = golden / "models/gpt_oss_mxfp4"
     expected = json.loads((case / "greedy.json").read_text())
+    greedy(case, expected, "--experts", "host", "--expert-memory", "100k")
+    message = run("generate", case, "--ids", 1, "--expert-memory", 10, fails=True)
+    if "10 bytes, expected at least" not in message:
+        sys.exit(f"generate --expert-memory 10 says: {message}")
     texts = [generated(case, expected, "--int8-activations", "--chunk", chunk, "--threads", threads)
              for chunk in (1, 3, 64) for threads in (1, 2)]
     if any(t != texts[0] for t in texts):

@@ -113,7 +113,13 @@ void generate(options o) {
       std::cout << "== " << id << "\n" << a.prompt << a.text << "\n";
   else
     std::cout << "\n";
-  report(tokens, time);
+  const auto n = engine->expert_counts();
+  report(tokens, time,
+         n.uses == 0
+             ? ""
+             : fmt::format("; {:.0f} % of {} uses of experts had a copy, {} copied",
+                           100.0 * static_cast<double>(n.hits) / static_cast<double>(n.uses),
+                           n.uses, n.copied));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,8 +55,20 @@ inline void add_options(CLI::App& app, text_options& o) {
   app.add_option("--chunk", o.engine.chunk, "prompt tokens per call")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--device", o.engine.device, "where to compute")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--threads", o.engine.threads, "0: all")->check(CLI::NonNegativeNumber);
   app.add_flag("--unpacked", o.unpacked, "all weights as float in memory");
+  app.add_option("--experts", o.engine.experts,
+                 "where the codes of experts lie: device, host (pinned memory) or file")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, dsr1::residence>{{"device", dsr1::residence::device},
+                                                 {"host", dsr1::residence::host},
+                                                 {"file", dsr1::residence::file}}));
+  app.add_option("--expert-memory", o.engine.expert_memory,
+                 "memory of the device for copies of the experts in demand, as 500M or 4G; 0: none")
+      ->transform(CLI::AsSizeValue(false));
   app.add_flag("--int8-activations", o.int8_activations,
                "products with weights of 4 and 8 bits round activations to 8 bits: faster");
 }

@@ -6,14 +6,10 @@
 
 #include <fmt/format.h>
 
-#include <dsr1/cpu.hpp>
 #include <dsr1/data/manifest.hpp>
-#include <dsr1/io/parameters.hpp>
-#include <dsr1/nn/initialize.hpp>
-#include <dsr1/train/checkpoint.hpp>
 
 #include "commands.hpp"
-#include "generation.hpp"
+#include "device.hpp"
 
 namespace seed {
 namespace {
@@ -22,6 +18,7 @@ struct options {
   std::string run;
   generation what;
   index_t step = -1;
+  std::string device = "cpu";
   int threads = 0;
 };
 
@@ -29,15 +26,9 @@ void generate(options o) {
   const auto c = run_config::read(o.run);
   const auto manifest = read_data_of(c);
   const auto path = checkpoint_of(o.run, o.step);
-
-  dsr1::context<dsr1::cpu> ctx({.threads = o.threads});
-  dsr1::checkpoint::verify(path);
-  model m = make(c.size);
-  dsr1::initialize(ctx, m, false);
-  dsr1::load_parameters(ctx, (path / "model.safetensors").string(), m);
   const tokenizer words = tokenizer_of(manifest);
   o.what.end = manifest.end_of_document;
-  const generation_report r = generate_text(std::cout, ctx, m, c, words, o.what);
+  const generation_report r = generate_from(o.device, path, c, o.threads, std::cout, words, o.what);
   std::cerr << fmt::format("[{} prompt tokens in {:.3f} s; {} tokens, {:.0f} tokens/s]\n",
                            r.prompt_tokens, r.prompt_seconds, r.tokens,
                            static_cast<double>(r.tokens) / std::max(r.seconds, 1e-9));
@@ -65,6 +56,9 @@ void add_generate(CLI::App& app) {
   sub->add_option("--seed", o->what.sampling.seed)->capture_default_str();
   sub->add_option("--step", o->step, "checkpoint of this step instead of the newest")
       ->check(CLI::NonNegativeNumber);
+  sub->add_option("--device", o->device, "where to compute")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   sub->add_option("--threads", o->threads, "0: all")->check(CLI::NonNegativeNumber);
   sub->callback([o] { generate(*o); });
 }

@@ -24,6 +24,21 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// How many steps fit into the minutes: measured on a session that is thrown away.
+index_t steps_for(double minutes, session& s, dsr1::rank_group& group) {
+  std::vector<double> took;
+  for (int i = 0; i < 10; ++i) {
+    const double start = seconds();
+    s.step();
+    if (i >= 2) took.push_back(seconds() - start);
+  }
+  std::nth_element(took.begin(), took.begin() + 4, took.end());
+  // The rest is for evaluations, checkpoints and a machine that is not always this quick.
+  index_t steps = std::max<index_t>(10, static_cast<index_t>(0.92 * 60 * minutes / took[4]));
+  group.broadcast(dsr1::view<index_t, 1>(&steps, 1));
+  return steps;
+}
+
 }  // namespace
 
 training_flags::training_flags(CLI::App& sub, training_options& o) : o_(o) {
@@ -46,6 +61,9 @@ training_flags::training_flags(CLI::App& sub, training_options& o) : o_(o) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   fixed(sub.add_option("--seed", o.config.seed))->capture_default_str();
+  sub.add_option("--device", o.device, "where to compute; a run may go on elsewhere")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   sub.add_option("--threads", o.threads, "of all ranks on this machine together; 0: all")
       ->check(CLI::NonNegativeNumber);
   sub.add_option("--ranks", o.ranks, "ranks as threads of this program (under mpirun: its own)")
@@ -109,6 +127,10 @@ int training_run::stopped(const std::string& what) {
   return 128 + stopped_by_;
 }
 
+std::unique_ptr<session> training_run::new_session(const run_config& c) {
+  return open_session(o_.device, c, batches(), threads(), group_.duplicate());
+}
+
 /// The threads of one rank when the given number, or all of the machine, serve the ranks here.
 int training_run::threads() const {
   const int all =
@@ -119,6 +141,7 @@ int training_run::threads() const {
 /// Opens the data, and begins or resumes. Nothing is written before everything was found right.
 void training_run::begin() {
   dsr1::on_all_ranks(group_, "opening the run", [&] {
+    expect_device(o_.device, group_.size());
     const bool exists = fs::exists(run_ / "run.json");
     if (o_.resume) {
       dsr1::expects(exists, o_.run, " has no run.json; nothing to resume");
@@ -136,9 +159,12 @@ void training_run::begin() {
   group_.agree("the configuration of the run", dsr1::stream_of(described().dump()));
   if (config().steps == 0) {
     out_ << "measuring the speed of a step ..." << std::endl;
-    config().steps = steps_for(o_.minutes, config(), batches(), threads(), group_.duplicate());
+    run_config trial = config();
+    trial.steps = 1000;
+    trial.rate = 0;  // the first values route like a balanced model
+    config().steps = steps_for(o_.minutes, *new_session(trial), group_);
   }
-  session_.emplace(config(), batches(), threads(), group_.duplicate());
+  session_ = new_session(config());
   dsr1::on_all_ranks(group_, "beginning the run", [&] {
     if (!main()) return;
     fs::create_directories(checkpoints_of(run_));
@@ -164,13 +190,11 @@ void training_run::say_what() {
     out_ << fmt::format("resumed at step {} of {}\n", session_->steps(), config().steps);
   const auto n = dsr1::count_parameters(session_->network(), config().size.top_k);
   out_ << fmt::format(
-      "{} M parameters, {} M of them work on a token; {} steps of {} tokens; {}{} thread{}, {}\n",
+      "{} M parameters, {} M of them work on a token; {} steps of {} tokens; {}{}\n",
       dsr1::fixed_text(1e-6 * static_cast<double>(n.total), 1),
       dsr1::fixed_text(1e-6 * static_cast<double>(n.active), 2), config().steps, config().tokens,
       group_.size() == 1 ? std::string() : fmt::format("{} ranks of ", group_.size()),
-      session_->context().device().pool().size(),
-      session_->context().device().pool().size() == 1 ? "" : "s",
-      dsr1::name_of(session_->context().device().instructions()));
+      session_->device());
 }
 
 void training_run::train() {
@@ -255,7 +279,7 @@ void training_run::sample(const tokenizer& words, const generation& what) {
        << (what.prompt.empty() ? std::string() : dsr1::text(" after \"", what.prompt, "\""))
        << ":\n\n"
        << std::flush;
-  generate_text(out_, session_->context(), session_->network(), config(), words, what);
+  session_->write(out_, words, what);
 }
 
 }  // namespace seed

@@ -14,8 +14,7 @@
 #include <dsr1/io/open_file.hpp>
 #include <dsr1/monitor.hpp>
 
-#include "generation.hpp"
-#include "session.hpp"
+#include "device.hpp"
 
 namespace seed {
 
@@ -26,6 +25,7 @@ struct training_options {
   double minutes = 0;   ///< for as many steps as fit, when the configuration has none
   double save_minutes = 2;
   index_t save_steps = 0;
+  std::string device = "cpu";  ///< or "cuda"
   int threads = 0;
   int ranks = 0;  ///< threads that train together; 0 means one, or as many as mpirun started
   std::string gradients = "f32";
@@ -109,6 +109,7 @@ class training_run {
   dsr1::step_report step(dsr1::progress& bar);
   void add_traffic(const dsr1::step_report& r, std::vector<dsr1::metric>& values);
   void save() { session_->save(checkpoints_of(run_), state()); }
+  std::unique_ptr<session> new_session(const run_config& c);
   int threads() const;
 
   training_options o_;
@@ -120,7 +121,7 @@ class training_run {
   dsr1::traffic before_;
   dsr1::terminal terminal_;
   dsr1::open_file lock_;
-  std::optional<session> session_;
+  std::unique_ptr<session> session_;
 };
 
 }  // namespace seed

@@ -29,8 +29,9 @@ using data_test::write;
 class process {
  public:
   /// `largest_file` above 0 makes longer writes fail, as on a full disk.
-  process(const folder& f, const std::string& arguments, rlim_t largest_file = 0) {
-    std::vector<std::string> words = {DEEPSEEK_R1};
+  process(const folder& f, const std::string& arguments, rlim_t largest_file = 0,
+          const char* program = DEEPSEEK_R1) {
+    std::vector<std::string> words = {program};
     std::istringstream in(arguments);
     for (std::string word; in >> word;) words.push_back(word);
     std::vector<char*> argv;

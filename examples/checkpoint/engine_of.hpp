@@ -1,26 +1,25 @@
 // SPDX-FileCopyrightText: The dsr1 authors
 // SPDX-License-Identifier: Apache-2.0
-// The engine for each type of model.
-
-#include "engine.hpp"
+// The engine for each type of model, on any backend.
+#pragma once
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
-#include <dsr1/cpu.hpp>
+#include <dsr1/backend/context.hpp>
 #include <dsr1/io/checkpoint_folder.hpp>
-#include <dsr1/io/read_model_config.hpp>
 #include <dsr1/model/families.hpp>
 #include <dsr1/model/load.hpp>
 #include <dsr1/model/multi_token_draft.hpp>
 
-namespace checkpoint {
-namespace {
+#include "engine.hpp"
 
-template <class Published>
+namespace checkpoint {
+
+template <class Backend, class Published>
 class engine_of final : public engine {
-  using context = dsr1::context<dsr1::cpu>;
+  using context = dsr1::context<Backend>;
   using model = typename Published::model;
   using multi_token = typename Published::multi_token;
 
@@ -31,8 +30,11 @@ class engine_of final : public engine {
         source_(folder.string()),
         ctx_({.threads = o.threads, .activations = o.activations}) {
     const auto load = [&](auto& m) {
-      load_checkpoint(ctx_, m, config_, dsr1::family_of(config_.model_type), source_,
-                      {.packed = o.packed, .gradients = false, .progress = o.progress});
+      load_checkpoint(
+          ctx_, m, config_, dsr1::family_of(config_.model_type), source_,
+          {.packed = o.packed, .experts = o.experts, .gradients = false, .progress = o.progress});
+      if (o.expert_memory > 0)
+        store_.emplace(ctx_, m, dsr1::expert_store_options{.bytes = o.expert_memory});
     };
     if (config_.draft_layers == 1) {
       with_draft_.emplace(Published::make_multi_token(config_));
@@ -51,6 +53,9 @@ class engine_of final : public engine {
     return run().submit(std::move(request));
   }
   bool cancel(dsr1::request_id id) override { return run().cancel(id); }
+  dsr1::expert_store_counts expert_counts() const override {
+    return store_ ? store_->counts() : dsr1::expert_store_counts{};
+  }
   bool step(const std::function<void(const token_event&)>& on_token) override {
     return run().step([&](const dsr1::generated_token<float>& t) {
       on_token({t.request, t.token, t.why});
@@ -100,23 +105,18 @@ class engine_of final : public engine {
   context ctx_;
   std::optional<model> plain_;
   std::optional<multi_token> with_draft_;
+  std::optional<dsr1::expert_store<context>> store_;
   std::optional<dsr1::generator<context, model>> generator_;
 };
 
-}  // namespace
-
-std::unique_ptr<engine> open_engine(const std::filesystem::path& folder,
-                                    const engine_options& options) {
-  dsr1::model_config c = dsr1::read_model_config(folder);
-  // Instruction-tuned models name further end tokens there.
-  if (const auto path = folder / "generation_config.json"; std::filesystem::exists(path)) {
-    dsr1::config_keys keys(dsr1::json_object::read(path));
-    for (const std::int32_t token : dsr1::read_tokens(keys, "eos_token_id", c.vocab))
-      if (std::find(c.end.begin(), c.end.end(), token) == c.end.end()) c.end.push_back(token);
-  }
-  return dsr1::with_published<float>(c, [&]<class Published>(Published) -> std::unique_ptr<engine> {
-    return std::make_unique<engine_of<Published>>(c, folder, options);
-  });
+template <class Backend>
+std::unique_ptr<engine> open_engine_on(const dsr1::model_config& config,
+                                       const std::filesystem::path& folder,
+                                       const engine_options& options) {
+  return dsr1::with_published<float>(
+      config, [&]<class Published>(Published) -> std::unique_ptr<engine> {
+        return std::make_unique<engine_of<Backend, Published>>(config, folder, options);
+      });
 }
 
 }  // namespace checkpoint
