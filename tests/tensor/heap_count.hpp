@@ -21,6 +21,8 @@ inline void* take(std::size_t bytes, std::size_t alignment) {
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }
+/// Not inlined: the compiler would warn where it sees `free` of what it knows to come from `new`.
+[[gnu::noinline]] inline void give(void* p) { std::free(p); }
 
 }  // namespace heap_count_detail
 
@@ -41,13 +43,17 @@ void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
   }
 }
 void* operator new[](std::size_t n, const std::nothrow_t& t) noexcept { return operator new(n, t); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { heap_count_detail::give(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { heap_count_detail::give(p); }
+void operator delete(void* p) noexcept { heap_count_detail::give(p); }
+void operator delete[](void* p) noexcept { heap_count_detail::give(p); }
+void operator delete(void* p, std::size_t) noexcept { heap_count_detail::give(p); }
+void operator delete[](void* p, std::size_t) noexcept { heap_count_detail::give(p); }
+void operator delete(void* p, std::align_val_t) noexcept { heap_count_detail::give(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { heap_count_detail::give(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  heap_count_detail::give(p);
+}
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept {
+  heap_count_detail::give(p);
+}
