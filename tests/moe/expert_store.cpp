@@ -17,6 +17,21 @@ TEST_CASE("expert_store: the experts in demand get the places, also when demand 
   battery::store_follows_demand(ctx);
 }
 
+TEST_CASE("expert_store: uses are weighed for as long as a program runs") {
+  context<cpu> ctx({.threads = 1});
+  expert_layers apart;
+  apart.hold(ctx, residence::host);
+  expert_store store(ctx, apart, {.bytes = 4 * expert_layers::bytes(), .half_life = 0.25});
+  const std::vector<index_t> first = {1, 2, 2, 2, 2, 2}, last = {0, 0, 0, 0, 1, 2};
+  for (const auto& rows : {first, last, first}) {
+    for (int i = 0; i < 200; ++i) apart.run(ctx, rows);  // a use then counts 16^200 of the oldest
+    store.clear_counts();
+    apart.run(ctx, rows);
+    CHECK(store.counts().hits == 4);
+    CHECK(store.counts().copied == 0);
+  }
+}
+
 TEST_CASE("expert_store: parts that lie apart, and codes of every kind") {
   context<cpu> ctx({.threads = 1});
   for (const coding type : {coding::f32, coding::bf16, coding::int8, coding::int4, coding::fp8}) {

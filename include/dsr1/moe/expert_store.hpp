@@ -103,13 +103,12 @@ class expert_store final : public expert_listener {
     expects(rows.count() == l.tensors[0]->matrices, "expert_store: rows for ", rows.count(),
             " experts, expected ", l.tensors[0]->matrices);
     arrive();
-    ++l.calls;
+    age(l);
     wanted_.clear();
     for (index_t i = 0; i < rows.count(); ++i) {
       if (rows.length(i) == 0) continue;
       expert& e = at(l.first + i);
-      e.use = use_of(l.first + i) + 1;
-      e.at_call = l.calls;
+      e.use += l.unit;
       ++counts_.uses;
       counts_.hits += e.ready;
       if (e.slot == nobody) wanted_.push_back(l.first + i);
@@ -130,14 +129,13 @@ class expert_store final : public expert_listener {
 
   struct layer {
     index_t first = 0;  ///< the number of its first expert
-    index_t calls = 0;
+    double unit = 1;    ///< of the uses of its experts; grows, instead of all uses shrinking
     std::vector<std::shared_ptr<coded_tensor>> tensors = {};
     std::vector<std::vector<coded_part>> home = {};  ///< the parts of each, where the codes lie
   };
   struct expert {
     std::size_t layer = 0;
     double use = 0;
-    index_t at_call = 0;
     index_t slot = nobody;
     bool ready = false;  ///< the copy in the slot is read
   };
@@ -190,9 +188,14 @@ class expert_store final : public expert_listener {
     place(l, e - l.first, memory_.data() + slot * slot_bytes_, std::forward<F>(f));
   }
 
-  double use_of(index_t e) {
-    const auto calls = static_cast<double>(layer_of(e).calls - at(e).at_call);
-    return at(e).use * std::exp2(-calls / options_.half_life);
+  double use_of(index_t e) { return at(e).use / layer_of(e).unit; }
+
+  /// A use before this call counts 2^(-1 / half_life) of what it did.
+  void age(layer& l) {
+    l.unit *= std::exp2(1 / options_.half_life);
+    if (l.unit < 1e100) return;
+    for (index_t i = 0; i < l.tensors[0]->matrices; ++i) at(l.first + i).use /= l.unit;
+    l.unit = 1;
   }
 
   /// A free slot, or that of the least used expert; `nobody` when all are used more than this one.
