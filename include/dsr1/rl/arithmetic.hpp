@@ -44,9 +44,10 @@ class arithmetic {
     expects(options_.largest >= 1 && options_.largest <= 999'999'999, name, ": largest is ",
             options_.largest, ", expected 1 to 999999999");
     expects(!ops.empty() && ops.find_first_not_of("+-*") == std::string::npos, name,
-            ": operators are ", quoted(ops), ", expected some of \"+-*\"");
+            ": operators are ", in_quotes(ops), ", expected some of \"+-*\"");
     for (std::size_t i = 0; i < ops.size(); ++i)
-      expects(ops.find(ops[i]) == i, name, ": operator ", ops[i], " stands twice in ", quoted(ops));
+      expects(ops.find(ops[i]) == i, name, ": operator ", ops[i], " stands twice in ",
+              in_quotes(ops));
   }
 
   const arithmetic_options& options() const { return options_; }
@@ -65,8 +66,8 @@ class arithmetic {
 
   /// The problem "a op b". Throws `error` for operands and operators that the options exclude.
   problem make(std::int64_t a, char op, std::int64_t b) const {
-    expects(options_.operators.find(op) != std::string::npos, name, ": operator ", quoted({&op, 1}),
-            ", expected one of ", quoted(options_.operators));
+    expects(options_.operators.find(op) != std::string::npos, name, ": operator ",
+            in_quotes({&op, 1}), ", expected one of ", in_quotes(options_.operators));
     for (const std::int64_t operand : {a, b})
       expects(operand >= 0 && operand <= options_.largest, name, ": operand ", operand,
               ", expected 0 to ", options_.largest);
@@ -93,8 +94,8 @@ class arithmetic {
     const std::size_t begin = std::min(answer.size(), answer.find('=')) + 1;
     const std::string_view given = answer.substr(std::min(begin, answer.size()));
     v.set(level::task, begin <= answer.size() && given == p.result,
-          decided_at(answer, begin + same_bytes(given, p.result)), "the result is ", quoted(given),
-          ", expected ", p.result);
+          decided_at(answer, begin + same_bytes(given, p.result)), "the result is ",
+          in_quotes(given), ", expected ", p.result);
     return v;
   }
 

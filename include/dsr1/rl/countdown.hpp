@@ -63,9 +63,10 @@ class countdown {
     within("largest_target", options_.largest_target, 1, 1'000'000);
     const std::string& ops = options_.operators;
     expects(!ops.empty() && ops.find_first_not_of("+-*/") == std::string::npos, name,
-            ": operators are ", quoted(ops), ", expected some of \"+-*/\"");
+            ": operators are ", in_quotes(ops), ", expected some of \"+-*/\"");
     for (std::size_t i = 0; i < ops.size(); ++i)
-      expects(ops.find(ops[i]) == i, name, ": operator ", ops[i], " stands twice in ", quoted(ops));
+      expects(ops.find(ops[i]) == i, name, ": operator ", ops[i], " stands twice in ",
+              in_quotes(ops));
   }
 
   const countdown_options& options() const { return options_; }

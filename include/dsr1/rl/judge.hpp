@@ -109,8 +109,8 @@ class judge {
           continue;
         abandoned_ = true;
         throw error(text("the verifier of ", Task::name, " took longer than ", options_.patience,
-                         " seconds on the answer ", quoted(answers_[seen], 200), " to ",
-                         quoted(problems_[seen].prompt, 200)));
+                         " seconds on the answer ", in_quotes(answers_[seen], 200), " to ",
+                         in_quotes(problems_[seen].prompt, 200)));
       }
       if (failure_) std::rethrow_exception(failure_);
       return std::move(verdicts_);
@@ -132,8 +132,8 @@ class judge {
       for (std::size_t l = 0; l < level_names.size(); ++l)
         expects(v.decided[l] >= 0 && v.decided[l] <= size, "the verifier of ", Task::name, " has ",
                 level_names[l], " decided after ", v.decided[l], " bytes, expected 0 to ", size,
-                ": the answer ", quoted(answers_[i], 200), " to ",
-                quoted(problems_[i].prompt, 200));
+                ": the answer ", in_quotes(answers_[i], 200), " to ",
+                in_quotes(problems_[i].prompt, 200));
       return v;
     }
 

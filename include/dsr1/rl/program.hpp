@@ -113,7 +113,8 @@ class program {
       expects(x >= 0 && x <= options_.largest_input, name, ": input ", x, ", expected 0 to ",
               options_.largest_input);
     std::optional<problem> p = try_make(words, std::move(inputs));
-    expects(p.has_value(), name, ": ", quoted(words), " makes no problem: expected a program with",
+    expects(p.has_value(), name, ": ", in_quotes(words),
+            " makes no problem: expected a program with",
             " at least three outputs from -999 to 999, other than the inputs");
     return *std::move(p);
   }

@@ -29,7 +29,7 @@ inline std::string printable(std::string_view bytes, std::size_t most = 200,
 }
 
 /// The same between quotation marks; quotation marks and backslashes are escaped too.
-inline std::string quoted(std::string_view bytes, std::size_t most = 60) {
+inline std::string in_quotes(std::string_view bytes, std::size_t most = 60) {
   std::string out = '"' + printable(bytes.substr(0, most), most, "\"\\") + '"';
   if (bytes.size() > most) out += "...";
   return out;
@@ -37,7 +37,7 @@ inline std::string quoted(std::string_view bytes, std::size_t most = 60) {
 
 /// What stands at a place of a text, for messages: the byte quoted, or "the end".
 inline std::string quoted_at(std::string_view bytes, std::size_t place) {
-  return place < bytes.size() ? quoted(bytes.substr(place, 1)) : std::string("the end");
+  return place < bytes.size() ? in_quotes(bytes.substr(place, 1)) : std::string("the end");
 }
 
 }  // namespace dsr1

@@ -192,7 +192,7 @@ class records {
       const auto date = [&](const std::string& key) {
         const auto iso = o.get<std::string>(key);
         const auto d = calendar_date::read(iso);
-        expects(d.has_value(), o.source(), ": \"", key, "\" is ", quoted(iso),
+        expects(d.has_value(), o.source(), ": \"", key, "\" is ", in_quotes(iso),
                 ", expected a date YYYY-MM-DD");
         return *d;
       };
