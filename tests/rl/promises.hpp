@@ -95,14 +95,14 @@ void expects_decided(const Task& t, const typename Task::problem& p, const std::
                      const std::vector<std::string>& tails) {
   const dsr1::verdict v = t.verify(p, answer);
   for (std::size_t l = 0; l < dsr1::level_names.size(); ++l) {
-    INFO(dsr1::level_names[l] << " of " << dsr1::quoted(answer) << ", decided " << v.decided[l]);
+    INFO(dsr1::level_names[l] << " of " << dsr1::in_quotes(answer) << ", decided " << v.decided[l]);
     REQUIRE(v.decided[l] >= 0);
     REQUIRE(v.decided[l] <= static_cast<dsr1::index_t>(answer.size()));
     if (v.decided[l] == static_cast<dsr1::index_t>(answer.size())) continue;
     const std::string cut = answer.substr(0, static_cast<std::size_t>(v.decided[l]));
     for (const std::string& tail : tails) {
       if (t.verify(p, cut + tail).reached[l] == v.reached[l]) continue;
-      INFO("followed by " << dsr1::quoted(tail));
+      INFO("followed by " << dsr1::in_quotes(tail));
       CHECK(t.verify(p, cut + tail).reached[l] == v.reached[l]);
     }
   }
@@ -146,7 +146,7 @@ void expects_calm(const Task& t, const typename Task::problem& p) {
         std::string(many, '"'), std::string(many, '\0'), solution + std::string(many, '\xff'),
         "<think>" + std::string(many, '<'), "<answer>" + std::string(many, '('), numbers}) {
     const dsr1::verdict v = t.verify(p, answer);
-    INFO(dsr1::quoted(answer));
+    INFO(dsr1::in_quotes(answer));
     CHECK(levels(v) != "111");
     CHECK(v.why.size() < 1000);
     CHECK(!v.why.empty());
