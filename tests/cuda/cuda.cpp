@@ -134,11 +134,12 @@ TEST_CASE("cuda: training with products of bfloat16 stays close to exact trainin
   const lesson text;
   const training_batch b[] = {text.batch()};
   context<cuda> exact({.seed = 3});
-  small_lm<float, false> expected, model;
+  small_lm<float, false> expected;
   initialize(exact, expected);
   trainer a(exact, expected, adamw{.eps = 1e-3});
   // [bf16]
   context<cuda> rounding({.seed = 3, .products = product_type::bf16});
+  small_lm<float, false> model;  // goes before its context does
   initialize(rounding, model);
   trainer c(rounding, model, adamw{.eps = 1e-3});
   // [/bf16]
