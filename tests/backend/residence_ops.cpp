@@ -5,6 +5,9 @@
 #include "backend/fake_backend.hpp"
 #include "catch.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include <dsr1/backend/residence_ops.hpp>
 
 using namespace dsr1;
@@ -68,4 +71,39 @@ TEST_CASE("residence_ops: the parts that read_at replaces, and what it refuses")
   CHECK(text_of(residence::device) == "device");
   CHECK(text_of(residence::host) == "host");
   CHECK(text_of(residence::file) == "file");
+}
+
+TEST_CASE("residence_ops: codes and scales of parts in one block") {
+  std::vector<std::byte> stored(1000), block(2048);
+  for (std::size_t i = 0; i < stored.size(); ++i) stored[i] = static_cast<std::byte>(i % 251);
+  coded_tensor w{.type = coding::int8, .matrices = 1, .rows = 5, .columns = 64};
+  w.parts = {{stored.data(), stored.data() + 500, 2},
+             {stored.data() + 200, stored.data() + 600, 3}};
+  CHECK(laid_out_bytes(w, w.parts) == 1024);
+  std::vector<coded_part> parts = w.parts;
+  std::vector<index_t> bytes;
+  lay_out(w, parts, block.data(), [&](const code_copy& c) {
+    bytes.push_back(c.bytes);
+    std::copy_n(c.from, c.bytes, c.to);
+  });
+  CHECK(bytes == std::vector<index_t>{128, 8, 192, 12});
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(parts[i].rows == w.parts[i].rows);
+    CHECK(parts[i].codes == block.data() + 512 * i);
+    CHECK(parts[i].scales == block.data() + 512 * i + 256);
+    CHECK(std::equal(parts[i].codes, parts[i].codes + w.code_bytes(parts[i]), w.parts[i].codes));
+    CHECK(
+        std::equal(parts[i].scales, parts[i].scales + w.scale_bytes(parts[i]), w.parts[i].scales));
+  }
+
+  // Without scales, and a part without rows, nothing of which is copied.
+  w.type = coding::f32;
+  w.columns = 65;
+  parts = {{stored.data(), nullptr, 1}, {stored.data(), nullptr, 0}, {stored.data(), nullptr, 1}};
+  CHECK(laid_out_bytes(w, parts) == 1024);
+  bytes.clear();
+  lay_out(w, parts, block.data(), [&](const code_copy& c) { bytes.push_back(c.bytes); });
+  CHECK(bytes == std::vector<index_t>{260, 260});
+  CHECK(parts[2].codes == block.data() + 512);
+  CHECK(parts[2].scales == nullptr);
 }

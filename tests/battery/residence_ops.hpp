@@ -56,24 +56,6 @@ void residences_are_equal(Ctx& ctx, bool reads_pages = true) {
   }
 }
 
-/// Where the matrix `m` of `w` would lie from `to` on, and what has to be copied for it.
-inline std::vector<dsr1::coded_part> laid_out(const coded_tensor& w, index_t m, std::byte* to,
-                                              std::vector<dsr1::code_copy>& copies) {
-  std::vector<dsr1::coded_part> parts;
-  for (index_t i = 0; i < w.parts_per_matrix(); ++i) {
-    parts.push_back(w.parts[at(m * w.parts_per_matrix() + i)]);
-    auto& p = parts.back();
-    const auto place = [&](const std::byte*& from, index_t bytes) {
-      copies.push_back({to, from, bytes});
-      from = to;
-      to += dsr1::round_up(bytes, 256);
-    };
-    place(p.codes, w.code_bytes(p));
-    if (p.scales) place(p.scales, w.scale_bytes(p));
-  }
-  return parts;
-}
-
 /// Reading at a copy of a matrix of other numbers gives their product, and back at home the old
 /// one.
 template <class T, class Ctx>
@@ -87,20 +69,24 @@ void codes_are_read_at(Ctx& ctx, bool reads_pages = true) {
       // Group 1 reads matrix 2, which is another's.
       dsr1::buffer<std::byte> slot(4 * w.bytes() + 4096, ctx.memory());
       std::vector<dsr1::code_copy> copies;
-      const auto parts = laid_out(there, 2, slot.data(), copies);
+      const auto count = at(w.parts_per_matrix());
+      const std::span<const dsr1::coded_part> all(home);
+      const auto third = all.subspan(2 * count, count);
+      std::vector<dsr1::coded_part> parts(third.begin(), third.end());
+      dsr1::lay_out(there, parts, slot.data(),
+                    [&](const dsr1::code_copy& c) { copies.push_back(c); });
       auto under_way = Ctx::backend::copy_aside(ctx, copies);
       check_same(product_of<T>(ctx, there), expected, "while the copy is under way");
       for (int asked = 0; !under_way.done(); ++asked) REQUIRE(asked < 1000000);
       Ctx::backend::read_at(ctx, there, 1, parts);
       const auto moved = product_of<T>(ctx, there);
       coded_tensor other = w;
-      const auto count = w.parts_per_matrix();
-      std::copy_n(w.parts.begin() + 2 * count, count, other.parts.begin() + count);
+      std::copy_n(w.parts.begin() + 2 * w.parts_per_matrix(), count,
+                  other.parts.begin() + w.parts_per_matrix());
       check_same(moved, product_of<T>(ctx, Ctx::backend::resident(ctx, other)),
                  dsr1::text(w.text(), ": at the copy"));
       CHECK(moved != expected);
-      const std::span<const dsr1::coded_part> all(home);
-      Ctx::backend::read_at(ctx, there, 1, all.subspan(at(count), at(count)));
+      Ctx::backend::read_at(ctx, there, 1, all.subspan(count, count));
       check_same(product_of<T>(ctx, there), expected, dsr1::text(w.text(), ": at home again"));
       CHECK(mentions(message_of([&] { Ctx::backend::read_at(ctx, there, 3, parts); }),
                      "matrix 3 of", w.text()));

@@ -32,17 +32,8 @@ TEST_CASE("cuda blas: one way of rounding at a time", "[cuda]") {
 
 #if defined(DSR1_HOST_CUDA)
 
-namespace {
-
-struct played {
-  host_cuda::blas_facts was = host_cuda::blas();
-  ~played() { host_cuda::blas() = was; }
-};
-
-}  // namespace
-
 TEST_CASE("cuda blas: one search for all numbers of rows, and what it cannot take is done anyway") {
-  const played restore;
+  const host_cuda::restored played(host_cuda::blas());
   auto& facts = host_cuda::blas();
   facts = {};
   context<backend> ctx;
@@ -92,7 +83,7 @@ TEST_CASE("cuda blas: one search for all numbers of rows, and what it cannot tak
 }
 
 TEST_CASE("cuda blas: where the context rounds, so does the library") {
-  const played restore;
+  const host_cuda::restored played(host_cuda::blas());
   context<backend> ctx({.products = product_type::bf16});
   const battery::device_matrix<context<backend>, float> a(ctx, 4, 4), b(ctx, 4, 4), c(ctx, 4, 4);
   const auto compute_with = [&](const cublas_options& options) {

@@ -185,13 +185,10 @@ TEST_CASE("cuda: experts in memory of the host give the same bits, copied or not
 #if defined(DSR1_HOST_CUDA)
 
 TEST_CASE("cuda: copies of experts that come late change no bit") {
-  const auto was = host_cuda::facts();
+  const host_cuda::restored played(host_cuda::facts());
   host_cuda::facts().late = 5;
-  {
-    context<cuda> ctx;
-    battery::store_changes_no_bit(ctx, 16);
-  }
-  host_cuda::facts() = was;
+  context<cuda> ctx;
+  battery::store_changes_no_bit(ctx, 16);
 }
 
 TEST_CASE("cuda: a warm step allocates nothing on the device") {

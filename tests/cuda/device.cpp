@@ -37,17 +37,8 @@ TEST_CASE("cuda device: more memory than there is: what was asked for and what i
 
 #if defined(DSR1_HOST_CUDA)
 
-namespace {
-
-struct another_device {
-  host_cuda::device_facts was = host_cuda::facts();
-  ~another_device() { host_cuda::facts() = was; }
-};
-
-}  // namespace
-
 TEST_CASE("cuda device: none, or one too old") {
-  const another_device played;
+  const host_cuda::restored played(host_cuda::facts());
   host_cuda::facts().devices = 0;
   CHECK(mentions(message_of([] { context<part> c; }), "no CUDA device", "no CUDA-capable device"));
   host_cuda::facts().devices = 1;
@@ -68,7 +59,7 @@ TEST_CASE("cuda device: everything that was allocated is given back") {
 }
 
 TEST_CASE("cuda device: an error of a kernel names the operation when each is waited for") {
-  const another_device played;
+  const host_cuda::restored played(host_cuda::facts());
   for (const bool each : {false, true}) {
     context<part> ctx({.wait_for_each = each});
     const auto x = ctx.take<float>(4);

@@ -84,27 +84,15 @@ TEST_CASE("cuda residence_ops: rows of a file that are not aligned are read, suc
 
 #if defined(DSR1_HOST_CUDA)
 
-namespace {
-
-struct another_device {
-  host_cuda::device_facts was = host_cuda::facts();
-  ~another_device() { host_cuda::facts() = was; }
-};
-
-}  // namespace
-
-TEST_CASE(
-    "cuda residence_ops: codes are read where they are said to lie, however late copies are") {
-  const another_device played;
-  for (const int late : {0, 3}) {
-    host_cuda::facts().late = late;
-    ctx_type ctx;
-    battery::codes_are_read_at<float>(ctx);
-  }
+TEST_CASE("cuda residence_ops: late copies are not read before they are there") {
+  const host_cuda::restored played(host_cuda::facts());
+  host_cuda::facts().late = 3;
+  ctx_type ctx;
+  battery::codes_are_read_at<float>(ctx);
 }
 
 TEST_CASE("cuda residence_ops: a copy is done when it is, and waited for at its end") {
-  const another_device played;
+  const host_cuda::restored played(host_cuda::facts());
   host_cuda::facts().late = 2;
   ctx_type ctx;
   const std::vector<std::byte> from(8, std::byte{5});
@@ -130,7 +118,7 @@ TEST_CASE("cuda residence_ops: a copy is done when it is, and waited for at its 
 }
 
 TEST_CASE("cuda residence_ops: a device that cannot read pages of the host refuses a file") {
-  const another_device played;
+  const host_cuda::restored played(host_cuda::facts());
   host_cuda::facts().reads_pages = 0;
   ctx_type ctx;
   const auto w = battery::weights(coding::mxfp4, 3, 6, 64);

@@ -64,6 +64,20 @@ inline device_facts& facts() {
   static device_facts one;
   return one;
 }
+
+/// Gives back at its end what a test has changed since its beginning.
+template <class Facts>
+class restored {
+ public:
+  explicit restored(Facts& now) : now_(now), was_(now) {}
+  ~restored() { now_ = was_; }
+  restored(const restored&) = delete;
+  restored& operator=(const restored&) = delete;
+
+ private:
+  Facts& now_;
+  Facts was_;
+};
 }  // namespace host_cuda
 
 struct host_cuda_stream {

@@ -46,6 +46,31 @@ concept residence_ops =
       Ctx::backend::read_at(ctx, moved, index_t{}, parts);
     };
 
+/// How codes and scales lie that are copied into one block: part after part, the codes of one
+/// before its scales, each on a boundary.
+inline constexpr index_t code_alignment = 256;
+
+/// The bytes that some parts of w take so.
+inline index_t laid_out_bytes(const coded_tensor& w, std::span<const coded_part> parts) {
+  index_t bytes = 0;
+  for (const coded_part& p : parts)
+    bytes += round_up(w.code_bytes(p), code_alignment) + round_up(w.scale_bytes(p), code_alignment);
+  return bytes;
+}
+/// Lets the parts point into the block, after copy({to, from, bytes}) for what belongs there.
+template <class F>
+void lay_out(const coded_tensor& w, std::span<coded_part> parts, std::byte* block, F&& copy) {
+  const auto place = [&](const std::byte*& from, index_t bytes) {
+    if (bytes > 0) copy(code_copy{block, from, bytes});
+    from = block;
+    block += round_up(bytes, code_alignment);
+  };
+  for (coded_part& p : parts) {
+    place(p.codes, w.code_bytes(p));
+    if (p.scales != nullptr) place(p.scales, w.scale_bytes(p));
+  }
+}
+
 /// What a backend's `read_at` begins with: the new parts, after their check. Throws `error` naming
 /// the matrix or the part that does not fit.
 inline std::span<coded_part> parts_to_replace(coded_tensor& w, index_t matrix,

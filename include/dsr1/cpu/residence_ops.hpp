@@ -25,29 +25,17 @@ struct cpu_residence {
                                residence where = residence::device) {
     if (where != residence::host) return w;
     w.check();
-    constexpr auto alignment = static_cast<index_t>(tensor_alignment);
-    index_t bytes = 0;
-    for (const coded_part& p : w.parts)
-      bytes += round_up(w.code_bytes(p), alignment) + round_up(w.scale_bytes(p), alignment);
-    const auto block = std::make_shared<buffer<std::byte>>(bytes, ctx.memory());
-    std::byte* to = block->data();
-    const auto place = [&](const std::byte*& from, index_t size) {
-      std::copy_n(from, size, to);
-      from = to;
-      to += round_up(size, alignment);
-    };
+    const auto block =
+        std::make_shared<buffer<std::byte>>(laid_out_bytes(w, w.parts), ctx.memory());
     coded_tensor out = w;
-    for (coded_part& p : out.parts) {
-      place(p.codes, w.code_bytes(p));
-      if (p.scales != nullptr) place(p.scales, w.scale_bytes(p));
-    }
+    lay_out(w, out.parts, block->data(), copy_codes);
     out.owners.assign(1, block);
     return out;
   }
 
   template <class Ctx>
   static copies copy_aside(Ctx&, std::span<const code_copy> list) {
-    for (const code_copy& c : list) std::memcpy(c.to, c.from, static_cast<std::size_t>(c.bytes));
+    for (const code_copy& c : list) copy_codes(c);
     return {};
   }
 
@@ -55,6 +43,11 @@ struct cpu_residence {
   static void read_at(Ctx&, coded_tensor& w, index_t matrix, std::span<const coded_part> parts) {
     const auto old = parts_to_replace(w, matrix, parts);
     std::copy(parts.begin(), parts.end(), old.begin());
+  }
+
+ private:
+  static void copy_codes(const code_copy& c) {
+    std::memcpy(c.to, c.from, static_cast<std::size_t>(c.bytes));
   }
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <dsr1/backend/residence_ops.hpp>
@@ -13,16 +14,20 @@
 
 namespace dsr1 {
 
+/// Frees memory of a device, also after the context that it is from.
+struct device_free {
+  int device;
+
+  void operator()(const void* p) const noexcept {
+    cudaSetDevice(device);
+    cudaFree(const_cast<void*>(p));  // waits for kernels that still read
+  }
+};
+
 /// Owns the table of a tensor's parts in memory of a device, which kernels read, and knows what is
 /// in it. The codes have an owner of their own.
-struct device_codes {
-  int device;
+struct device_codes : device_free {
   std::vector<coded_part> parts;
-
-  void operator()(const void* table) const noexcept {
-    cudaSetDevice(device);
-    cudaFree(const_cast<void*>(table));  // waits for kernels that still read
-  }
 };
 
 /// The owner of the table of a tensor that `cuda_residence::resident` returned. Throws `error` for
@@ -44,37 +49,47 @@ inline const std::shared_ptr<const void>& table_owner(const coded_tensor& w, int
                    "resident(ctx, coded) returns"));
 }
 
+/// The end of what a stream has been given so far.
+class cuda_event {
+ public:
+  explicit cuda_event(cudaStream_t stream) {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    event_.reset(event);
+    check(cudaEventRecord(event, stream), "cudaEventRecord");
+  }
+  cudaEvent_t get() const { return event_.get(); }
+
+ private:
+  struct destroy {
+    void operator()(cudaEvent_t event) const noexcept { cudaEventDestroy(event); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, destroy> event_;
+};
+
 /// Copies under way, in the second stream of a context.
 class cuda_copies {
  public:
-  explicit cuda_copies(cudaStream_t stream) {
-    check(cudaEventCreateWithFlags(&end_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-    if (const cudaError_t code = cudaEventRecord(end_, stream); code != cudaSuccess) {
-      cudaEventDestroy(end_);
-      check(code, "cudaEventRecord");
-    }
-  }
-  cuda_copies(cuda_copies&& other) noexcept : end_(std::exchange(other.end_, nullptr)) {}
+  explicit cuda_copies(cudaStream_t stream) : end_(stream) {}
+  cuda_copies(cuda_copies&&) = default;
   cuda_copies& operator=(cuda_copies&& other) noexcept {
-    std::swap(end_, other.end_);
+    std::swap(end_, other.end_);  // those that are replaced are still waited for
     return *this;
   }
   ~cuda_copies() {
-    if (end_ == nullptr) return;
-    cudaEventSynchronize(end_);
-    cudaEventDestroy(end_);
+    if (end_.get() != nullptr) cudaEventSynchronize(end_.get());
   }
 
   /// Throws `error` when a copy failed.
   bool done() const {
-    const cudaError_t code = cudaEventQuery(end_);
+    const cudaError_t code = cudaEventQuery(end_.get());
     if (code == cudaErrorNotReady) return false;
     check(code, "copy_aside");
     return true;
   }
 
  private:
-  cudaEvent_t end_ = nullptr;
+  cuda_event end_;
 };
 
 namespace cuda_kernels {
@@ -107,12 +122,12 @@ struct cuda_residence {
       move(ctx, out, where);
     const std::size_t bytes = out.parts.size() * sizeof(coded_part);
     out.owners.emplace_back(ctx.memory().allocate(bytes),
-                            device_codes{ctx.device().number(), out.parts});
+                            device_codes{{ctx.device().number()}, out.parts});
     auto* const table = const_cast<void*>(out.owners.back().get());
     check(cudaMemcpyAsync(table, out.parts.data(), bytes, cudaMemcpyHostToDevice,
                           ctx.device().stream()),
           "cudaMemcpyAsync");
-    ctx.device().wait("resident");
+    ctx.device().wait("resident");  // before the caller lets go of w, which is copied from
     return out;
   }
 
@@ -154,22 +169,6 @@ struct cuda_residence {
  private:
   static constexpr int parts_at_once = 8;
 
-  /// An event at the end of what a stream has been given.
-  class cuda_event {
-   public:
-    explicit cuda_event(cudaStream_t stream) {
-      check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-      check(cudaEventRecord(event_, stream), "cudaEventRecord");
-    }
-    ~cuda_event() { cudaEventDestroy(event_); }
-    cuda_event(const cuda_event&) = delete;
-    cuda_event& operator=(const cuda_event&) = delete;
-    cudaEvent_t get() const { return event_; }
-
-   private:
-    cudaEvent_t event_ = nullptr;
-  };
-
   template <class Ctx>
   static void expect_readable(Ctx& ctx, const coded_tensor& w) {
     int readable = 0;
@@ -187,54 +186,36 @@ struct cuda_residence {
               " bytes, expected residence device or host");
   }
 
-  struct pinned_memory {
+  struct pinned_free {
     void operator()(const void* p) const noexcept { cudaFreeHost(const_cast<void*>(p)); }
-  };
-  struct device_memory {
-    int device;
-    void operator()(const void* p) const noexcept {
-      cudaSetDevice(device);
-      cudaFree(const_cast<void*>(p));  // waits for kernels that still read
-    }
   };
 
   /// Copies all codes and scales into one block. The copies may be under way at the end.
   template <class Ctx>
   static void move(Ctx& ctx, coded_tensor& w, residence where) {
-    constexpr index_t alignment = 256;
-    index_t bytes = 0;
-    for (const coded_part& p : w.parts)
-      bytes += round_up(w.code_bytes(p), alignment) + round_up(w.scale_bytes(p), alignment);
+    const index_t bytes = laid_out_bytes(w, w.parts);
     if (bytes == 0) return;
     void* block = nullptr;
     std::shared_ptr<const void> owner;
     if (where == residence::device) {
       block = ctx.memory().allocate(static_cast<std::size_t>(bytes));
-      owner = std::shared_ptr<const void>(block, device_memory{ctx.device().number()});
+      owner = std::shared_ptr<const void>(block, device_free{ctx.device().number()});
     } else {
       const cudaError_t code =
           cudaHostAlloc(&block, static_cast<std::size_t>(bytes), cudaHostAllocDefault);
       if (code != cudaSuccess) cudaGetLastError();  // or the next launch would report it again
       expects(code == cudaSuccess, bytes, " bytes of pinned host memory for ", w.text(), ": ",
               cudaGetErrorString(code));
-      owner = std::shared_ptr<const void>(block, pinned_memory());
+      owner = std::shared_ptr<const void>(block, pinned_free());
     }
-    auto* to = static_cast<std::byte*>(block);
-    const auto place = [&](const std::byte*& from, index_t size) {
+    lay_out(w, w.parts, static_cast<std::byte*>(block), [&](const code_copy& c) {
       if (where == residence::host)
-        std::memcpy(to, from, static_cast<std::size_t>(size));
-      else if (size > 0)
-        check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(size), cudaMemcpyHostToDevice,
-                              ctx.device().stream()),
+        std::memcpy(c.to, c.from, static_cast<std::size_t>(c.bytes));
+      else
+        check(cudaMemcpyAsync(c.to, c.from, static_cast<std::size_t>(c.bytes),
+                              cudaMemcpyHostToDevice, ctx.device().stream()),
               "cudaMemcpyAsync");
-      from = to;
-      to += round_up(size, alignment);
-    };
-    for (coded_part& p : w.parts) {
-      place(p.codes, w.code_bytes(p));
-      if (p.scales != nullptr) place(p.scales, w.scale_bytes(p));
-    }
-    if (where == residence::device) ctx.device().wait("resident");  // before the source may go
+    });
     w.owners.assign(1, std::move(owner));
   }
 };

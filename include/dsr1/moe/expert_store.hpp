@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,7 +70,7 @@ class expert_store final : public expert_listener {
             "packed)");
     for (const layer& l : layers_)
       for (index_t m = 0; m < l.tensors[0]->matrices; ++m)
-        slot_bytes_ = std::max(slot_bytes_, place(l, m, nullptr, [](auto&&...) {}));
+        slot_bytes_ = std::max(slot_bytes_, bytes_of(l, m));
     const index_t wanted = options.bytes / std::max<index_t>(slot_bytes_, 1);
     expects(wanted > 0, "expert_store: ", options.bytes, " bytes, expected at least ", slot_bytes_,
             " for one expert of ", experts_.size());
@@ -143,6 +144,7 @@ class expert_store final : public expert_listener {
       decltype(Ctx::backend::copy_aside(std::declval<Ctx&>(), std::span<const code_copy>()));
   struct transfer {
     index_t expert;
+    std::vector<std::vector<coded_part>> there;  ///< the parts of each tensor in the slot
     copies copy;
   };
 
@@ -156,36 +158,16 @@ class expert_store final : public expert_listener {
     l.tensors.push_back(std::move(w));
   }
 
-  /// The codes and scales of an expert one after the other from `base` on: calls f(tensor, parts
-  /// there, parts at home) for each of its tensors. Returns how many bytes they take.
-  template <class F>
-  static index_t place(const layer& l, index_t matrix, std::byte* base, F&& f) {
-    constexpr index_t alignment = 256;
-    index_t used = 0;
-    const auto next = [&](index_t bytes) {
-      std::byte* const to = base ? base + used : nullptr;
-      used += round_up(bytes, alignment);
-      return to;
-    };
-    std::vector<coded_part> there;
-    for (std::size_t t = 0; t < l.tensors.size(); ++t) {
-      coded_tensor& w = *l.tensors[t];
-      const auto count = static_cast<std::size_t>(w.parts_per_matrix());
-      const std::span home(l.home[t].data() + static_cast<std::size_t>(matrix) * count, count);
-      there.assign(home.begin(), home.end());
-      for (coded_part& p : there) {
-        p.codes = next(w.code_bytes(p));
-        if (p.scales != nullptr) p.scales = next(w.scale_bytes(p));
-      }
-      f(w, std::span<const coded_part>(there), std::span<const coded_part>(home));
-    }
-    return used;
+  /// The parts of one expert's tensor t where its codes lie.
+  static std::span<const coded_part> home_of(const layer& l, std::size_t t, index_t matrix) {
+    const auto count = static_cast<std::size_t>(l.tensors[t]->parts_per_matrix());
+    return std::span(l.home[t]).subspan(static_cast<std::size_t>(matrix) * count, count);
   }
-
-  template <class F>
-  void place(index_t e, index_t slot, F&& f) {
-    const layer& l = layer_of(e);
-    place(l, e - l.first, memory_.data() + slot * slot_bytes_, std::forward<F>(f));
+  static index_t bytes_of(const layer& l, index_t matrix) {
+    index_t sum = 0;
+    for (std::size_t t = 0; t < l.tensors.size(); ++t)
+      sum += laid_out_bytes(*l.tensors[t], home_of(l, t, matrix));
+    return sum;
   }
 
   double use_of(index_t e) { return at(e).use / layer_of(e).unit; }
@@ -217,17 +199,17 @@ class expert_store final : public expert_listener {
   void fetch(index_t e, index_t slot) {
     index_t& holder = slots_[static_cast<std::size_t>(slot)];
     if (holder != nobody) leave(std::exchange(holder, nobody));
+    const layer& l = layer_of(e);
+    std::byte* to = memory_.data() + slot * slot_bytes_;
+    std::vector<std::vector<coded_part>> there;
     std::vector<code_copy> list;
-    place(e, slot, [&](const coded_tensor& w, auto there, auto home) {
-      const auto add = [&](const std::byte* to, const std::byte* from, index_t bytes) {
-        if (bytes > 0) list.push_back({const_cast<std::byte*>(to), from, bytes});
-      };
-      for (std::size_t i = 0; i < home.size(); ++i) {
-        add(there[i].codes, home[i].codes, w.code_bytes(home[i]));
-        if (home[i].scales) add(there[i].scales, home[i].scales, w.scale_bytes(home[i]));
-      }
-    });
-    under_way_.push_back({e, Ctx::backend::copy_aside(ctx_, list)});
+    for (std::size_t t = 0; t < l.tensors.size(); ++t) {
+      const auto home = home_of(l, t, e - l.first);
+      there.emplace_back(home.begin(), home.end());
+      lay_out(*l.tensors[t], there.back(), to, [&](const code_copy& c) { list.push_back(c); });
+      to += laid_out_bytes(*l.tensors[t], home);
+    }
+    under_way_.push_back({e, std::move(there), Ctx::backend::copy_aside(ctx_, list)});
     holder = e;
     at(e).slot = slot;
     ++counts_.copied;
@@ -237,20 +219,25 @@ class expert_store final : public expert_listener {
   void arrive() {
     std::erase_if(under_way_, [&](const transfer& t) {
       if (!t.copy.done()) return false;
-      place(t.expert, at(t.expert).slot, [&](coded_tensor& w, auto there, auto) {
-        Ctx::backend::read_at(ctx_, w, t.expert - layer_of(t.expert).first, there);
-      });
+      read(t.expert, [&](std::size_t i) { return std::span(t.there[i]); });
       return at(t.expert).ready = true;
     });
   }
 
   /// From now on the expert is read at home.
   void leave(index_t e) {
-    place(e, at(e).slot, [&](coded_tensor& w, auto, auto home) {
-      Ctx::backend::read_at(ctx_, w, e - layer_of(e).first, home);
-    });
+    const layer& l = layer_of(e);
+    read(e, [&](std::size_t i) { return home_of(l, i, e - l.first); });
     at(e).ready = false;
     at(e).slot = nobody;
+  }
+
+  /// From now on the expert's tensor i is read at parts(i).
+  template <class F>
+  void read(index_t e, F&& parts) {
+    const layer& l = layer_of(e);
+    for (std::size_t i = 0; i < l.tensors.size(); ++i)
+      Ctx::backend::read_at(ctx_, *l.tensors[i], e - l.first, parts(i));
   }
 
   Ctx& ctx_;
